@@ -1,0 +1,240 @@
+/**
+ * The deterministic core: everything the orchestrator decides, with no I/O, no clock and no chance of its own.
+ *
+ * Each method is one event. What it decided is taken from the ledger's outbox by the caller, `decide`, which hands it
+ * on as one group of facts and effects: durable as a whole, effects after the facts. Follow-ups run as groups of their
+ * own behind it.
+ */
+
+import type { AgentRegistration, AgentReport, HeartbeatMessage, TaskResult } from "../protocol/agent-message.js";
+import type { AgentRecord } from "../protocol/agent-record.js";
+import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { SystemStatusReply } from "../protocol/system-message.js";
+import type { TaskView } from "../protocol/task-message.js";
+import { endedStates, type TaskRecord } from "../protocol/task-record.js";
+import { Liveness } from "../scheduler/liveness.js";
+import { AgentDuties, type Instant } from "./agent-duties.js";
+import { explain } from "./explain.js";
+import type { FollowUp, Ledger, Outbox } from "./ledger.js";
+import { Placement } from "./placement.js";
+import type { ResultVerdict } from "./result-screen.js";
+import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
+import { type Refusal, type SubmissionRequest, type Submitted, submit } from "./submission.js";
+import { agentView, taskSummary, taskView, visibleState } from "./views.js";
+
+export type Cancelled = { readonly ok: true; readonly record: TaskRecord } | { readonly ok: false; readonly refusal: Refusal };
+
+export class Core {
+  readonly ledger: Ledger;
+  readonly #settings: CoreSettings;
+  readonly #liveness: Liveness;
+  readonly #agents: AgentDuties;
+  readonly #placement: Placement;
+  /** Takes each decision's outcome, in order. */
+  readonly #onDecision: (outbox: Outbox) => void;
+
+  constructor(options: {
+    readonly ledger: Ledger;
+    readonly settings: CoreSettings;
+    readonly chance: Chance;
+    readonly monotonicNow: number;
+    readonly onDecision: (outbox: Outbox) => void;
+  }) {
+    this.ledger = options.ledger;
+    this.#settings = options.settings;
+    this.#onDecision = options.onDecision;
+    this.#liveness = new Liveness(options.settings, options.monotonicNow);
+    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance);
+    this.#placement = new Placement(this.ledger, options.settings, options.chance);
+    for (const agent of this.ledger.agents.values()) {
+      if (agent.state !== "lost" && agent.state !== "gone") this.#liveness.watch(agent.agentId, options.monotonicNow);
+    }
+  }
+
+  /** Takes up what a predecessor may have left undone: unsent assignments, unmoved work, unsettled dependents. */
+  resume(at: number): void {
+    this.#decide(() => this.#agents.moveOrphans(at));
+    for (const record of this.ledger.tasks.values()) {
+      if (record.state === "waiting") this.#settleAfterCrash(record, at);
+      else if (record.state === "assigned" || record.state === "cancelling") {
+        this.#decide(() => this.ledger.commitTask(record, { type: "LeaderChanged", at, answerBy: at + ANSWER_TIMEOUT_MS }));
+      }
+    }
+    this.#settle(at);
+  }
+
+  submit(request: SubmissionRequest, at: number): Submitted {
+    return this.#decide(() => submit(this.ledger, this.#settings, request, at), at);
+  }
+
+  cancel(taskId: TaskId, at: number): Cancelled {
+    const record = this.ledger.tasks.get(taskId);
+    if (record === undefined) return { ok: false, refusal: unknownTask(taskId) };
+    // Cancelling what ended is answered with how it ended: the caller wanted it not to run, and it does not.
+    this.#decide(() => this.ledger.commitTask(record, { type: "CancelRequested", at }), at);
+    return { ok: true, record };
+  }
+
+  register(registration: AgentRegistration, now: Instant): AgentRecord {
+    return this.#decide(() => this.#agents.register(registration, now), now.at);
+  }
+
+  heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): ReturnType<AgentDuties["heartbeat"]> {
+    return this.#decide(() => this.#agents.heartbeat(sender, message, now), now.at);
+  }
+
+  report(sender: AgentId, report: AgentReport, now: Instant): void {
+    this.#decide(() => this.#agents.report(sender, report, now), now.at);
+  }
+
+  result(sender: AgentId, result: TaskResult, now: Instant): ResultVerdict {
+    return this.#decide(() => this.#agents.result(sender, result, now), now.at);
+  }
+
+  undeliverable(taskId: TaskId, token: string, now: Instant): void {
+    this.#decide(() => this.#agents.undeliverable(taskId, token, now), now.at);
+  }
+
+  checkSilence(now: Instant): void {
+    this.#decide(() => this.#agents.checkSilence(now), now.at);
+  }
+
+  /** The leader was away (paused, disconnected): silence is measured anew from here. */
+  observerResumed(monotonicNow: number): void {
+    this.#liveness.resume(monotonicNow);
+  }
+
+  /** Fires every deadline that is due. */
+  fireDeadlines(at: number): void {
+    for (let due = this.ledger.deadlines.takeDue(at); due !== null; due = this.ledger.deadlines.takeDue(at)) {
+      const { record, deadline } = due;
+      const event =
+        deadline.event === "AnswerOverdue"
+          ? ({ type: deadline.event, at, answerBy: at + ANSWER_TIMEOUT_MS } as const)
+          : ({ type: deadline.event, at } as const);
+      if (!this.#decide(() => this.ledger.commitTask(record, event), at)) {
+        throw new Error(`task ${record.spec.taskId} is ${record.state} with a deadline ${deadline.event} that this state has no use for`);
+      }
+      // A deadline that its event did not move or clear would fire for ever.
+      this.ledger.deadlines.update(record);
+    }
+  }
+
+  /** Gives queued tasks to agents. */
+  place(at: number): void {
+    this.#placement.placeAll(at, () => this.#deliver());
+  }
+
+  explain(record: TaskRecord, now: number): string {
+    return explain(this.ledger, this.#settings, record, now);
+  }
+
+  view(record: TaskRecord, now: number): TaskView {
+    return taskView(record, this.explain(record, now));
+  }
+
+  /** Tasks in memory that match, newest first, and how many there are. */
+  list(
+    filter: { readonly states?: readonly string[] | undefined; readonly type?: string | undefined; readonly agentId?: string | undefined },
+    limit: number,
+    now: number,
+  ): { readonly tasks: TaskView[]; readonly total: number } {
+    const matching = [...this.ledger.tasks.values()].filter(
+      (record) =>
+        (filter.states === undefined || filter.states.includes(visibleState(record))) &&
+        (filter.type === undefined || filter.type === record.spec.type) &&
+        (filter.agentId === undefined || filter.agentId === record.agentId),
+    );
+    matching.sort((a, b) => b.order - a.order);
+    const tasks = matching.slice(0, limit).map((record) => taskSummary(record, this.explain(record, now)));
+    return { tasks, total: matching.length };
+  }
+
+  /** The part of the system's status that follows from state. */
+  status(): Pick<
+    SystemStatusReply,
+    | "agentCount"
+    | "activeTaskCount"
+    | "queuedTaskCount"
+    | "waitingTaskCount"
+    | "backoffTaskCount"
+    | "healthyAgentCount"
+    | "unhealthyAgentCount"
+    | "agentStatuses"
+    | "endedTaskCounts"
+    | "usage"
+  > {
+    const { ledger } = this;
+    const views = [...ledger.agents.values()].map((record) => agentView(record, ledger, this.#liveness));
+    const present = views.filter((agent) => agent.state !== "lost" && agent.state !== "gone");
+    return {
+      agentCount: present.length,
+      activeTaskCount: ledger.activeCount,
+      queuedTaskCount: ledger.counts.queued,
+      waitingTaskCount: ledger.counts.waiting,
+      backoffTaskCount: ledger.counts.backoff,
+      healthyAgentCount: present.filter((agent) => agent.state === "healthy").length,
+      unhealthyAgentCount: present.filter((agent) => agent.state === "unhealthy").length,
+      agentStatuses: views,
+      endedTaskCounts: { ...ledger.endedCounts },
+      usage: { cost: ledger.usage.cost, tokens: { ...ledger.usage.tokens } },
+    };
+  }
+
+  #decide<T>(decision: () => T, at?: number): T {
+    const outcome = decision();
+    this.#deliver();
+    if (at !== undefined) this.#settle(at);
+    return outcome;
+  }
+
+  #deliver(): void {
+    this.#onDecision(this.ledger.takeOutbox());
+  }
+
+  #settle(at: number): void {
+    for (let next = this.ledger.takeFollowUp(); next !== undefined; next = this.ledger.takeFollowUp()) {
+      this.#follow(next, at);
+      this.#deliver();
+    }
+  }
+
+  #follow(followUp: FollowUp, at: number): void {
+    const record = this.ledger.tasks.get(followUp.taskId);
+    if (record === undefined) return;
+    if (followUp.kind === "moveTask") {
+      // Its result may have come in meanwhile.
+      if (record.token === followUp.token) this.ledger.commitTask(record, followUp.event);
+      return;
+    }
+    if (record.state !== "waiting") return;
+    const dependency = this.ledger.tasks.get(followUp.dependencyId);
+    if (dependency === undefined) throw new Error(`task ${followUp.taskId} waits for ${followUp.dependencyId}, which is not kept`);
+    if (dependency.state !== "completed") {
+      const why = dependency.failure === null ? dependency.state : `${dependency.state}: ${dependency.failure.message}`;
+      const failure = { type: "DEPENDENCY_FAILED", message: `dependency ${followUp.dependencyId} ${why}` };
+      this.ledger.commitTask(record, { type: "DependencyFailed", at, failure });
+    } else if (this.ledger.graph.completeOne(followUp.taskId)) {
+      this.ledger.commitTask(record, { type: "DependenciesCompleted", at });
+    }
+  }
+
+  /** A dependency that ended just before a crash has not told its dependents. */
+  #settleAfterCrash(record: TaskRecord, at: number): void {
+    const { dependencies, taskId } = record.spec;
+    const stateOf = (id: TaskId) => this.ledger.tasks.get(id)?.state ?? "waiting";
+    const broken = dependencies.find((id) => stateOf(id) !== "completed" && endedStates.has(stateOf(id)));
+    if (broken !== undefined) this.ledger.addFollowUp({ kind: "settleDependent", taskId, dependencyId: broken });
+    else if (dependencies.every((id) => stateOf(id) === "completed")) {
+      this.#decide(() => this.ledger.commitTask(record, { type: "DependenciesCompleted", at }));
+    }
+  }
+}
+
+export function unknownTask(taskId: TaskId): Refusal {
+  return {
+    code: "NOT_FOUND",
+    message: `no task ${taskId} is kept here: it was never accepted, or its retention is over.`,
+    details: { taskId },
+  };
+}

@@ -1,0 +1,368 @@
+/**
+ * The state of the engine and the only way to change it.
+ *
+ * Records hold what the journal knows; indexes (queue, load, dependents, deadlines, counts) are derived from them and
+ * kept in step here. `commitTask` and `commitAgent` run a machine and turn its outcome into a fact; `restore` sets
+ * fields from facts read back and decides nothing. What was committed waits in the outbox for the commit loop.
+ */
+
+import type { Effect } from "../machines/effect.js";
+import { stepAgent, stepTask } from "../machines/step.js";
+import type { AgentEvent } from "../machines/agent.machine.js";
+import type { TaskEvent } from "../machines/task.machine.js";
+import type { AgentRecord } from "../protocol/agent-record.js";
+import type { AgentFactType, Fact, TaskFactType } from "../protocol/fact.js";
+import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { SystemEventType } from "../protocol/system-message.js";
+import {
+  endedStates,
+  newTaskRecord,
+  occupyingStates,
+  type StoredTaskState,
+  storedTaskStates,
+  type TaskRecord,
+} from "../protocol/task-record.js";
+import { AgentPool } from "../scheduler/agent-pool.js";
+import { Deadlines } from "../scheduler/deadlines.js";
+import { DependencyGraph } from "../scheduler/dependency-graph.js";
+import { ReadyQueue } from "../scheduler/ready-queue.js";
+
+/** What one decision produced: it is durable as a whole or not at all. */
+export interface Outbox {
+  facts: Fact[];
+  effects: Effect[];
+}
+
+/** Work that follows from a commit and is done as a decision of its own, so that no decision grows without bound. */
+export type FollowUp =
+  | { readonly kind: "settleDependent"; readonly taskId: TaskId; readonly dependencyId: TaskId }
+  | { readonly kind: "moveTask"; readonly taskId: TaskId; readonly token: string; readonly event: TaskEvent };
+
+export class Ledger {
+  readonly tasks = new Map<TaskId, TaskRecord>();
+  readonly agents = new Map<AgentId, AgentRecord>();
+  readonly queue = new ReadyQueue();
+  readonly pool = new AgentPool();
+  readonly graph = new DependencyGraph();
+  readonly deadlines = new Deadlines();
+  /** Tasks that take a place, by agent. */
+  readonly activeTasks = new Map<AgentId, Set<TaskRecord>>();
+  readonly counts: Record<StoredTaskState, number> = zeroCounts();
+  /** Ended since this leadership began. */
+  readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0 };
+  readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
+  nextOrder = 1;
+
+  /** Records changed since the materializer last took them. */
+  dirtyTasks = new Set<TaskId>();
+  dirtyAgents = new Set<AgentId>();
+
+  readonly #followUps: FollowUp[] = [];
+  #followUpIndex = 0;
+  #outbox: Outbox = { facts: [], effects: [] };
+
+  get activeCount(): number {
+    return this.counts.assigned + this.counts.running + this.counts.cancelling;
+  }
+
+  /** Unfinished tasks without an agent. */
+  get pendingCount(): number {
+    return this.counts.waiting + this.counts.queued + this.counts.backoff;
+  }
+
+  ask(effect: Effect): void {
+    this.#outbox.effects.push(effect);
+  }
+
+  broadcast(eventType: SystemEventType, payload: Record<string, unknown>): void {
+    this.#outbox.effects.push({ kind: "broadcastEvent", eventType, payload });
+  }
+
+  /** What was committed since the last call; empty arrays where nothing was. */
+  takeOutbox(): Outbox {
+    const taken = this.#outbox;
+    this.#outbox = { facts: [], effects: [] };
+    return taken;
+  }
+
+  addFollowUp(followUp: FollowUp): void {
+    this.#followUps.push(followUp);
+  }
+
+  takeFollowUp(): FollowUp | undefined {
+    const next = this.#followUps[this.#followUpIndex];
+    if (next === undefined) return undefined;
+    this.#followUpIndex += 1;
+    if (this.#followUpIndex === this.#followUps.length) {
+      this.#followUps.length = 0;
+      this.#followUpIndex = 0;
+    }
+    return next;
+  }
+
+  /** Takes up a new task. */
+  addTask(spec: TaskRecord["spec"], openDependencies: number, at: number): TaskRecord {
+    const state = openDependencies > 0 ? "waiting" : "queued";
+    const order = this.nextOrder;
+    this.#outbox.facts.push({ type: "TaskSubmitted", at, spec, order, state });
+    const record = this.#insertTask(newTaskRecord(spec, state, order, at));
+    this.graph.add(spec.taskId, spec.dependencies, openDependencies);
+    this.#index(record, null);
+    this.broadcast("TASK_SUBMITTED", { taskId: spec.taskId, type: spec.type });
+    return record;
+  }
+
+  /** Takes an ended task back among the live ones, because a new one depends on its output. */
+  retainTask(record: TaskRecord, at: number): void {
+    if (this.tasks.has(record.spec.taskId)) return;
+    this.#outbox.facts.push({ type: "TaskRetained", at, task: record });
+    this.#insertTask(record);
+    this.counts[record.state] += 1;
+  }
+
+  /** Drops an ended task from memory; its record in the bucket of ended tasks speaks for it from now on. */
+  forgetTask(taskId: TaskId): void {
+    const record = this.tasks.get(taskId);
+    if (record === undefined || !endedStates.has(record.state) || this.graph.hasDependents(taskId)) return;
+    this.tasks.delete(taskId);
+    this.counts[record.state] -= 1;
+  }
+
+  forgetAgent(agentId: AgentId): void {
+    this.agents.delete(agentId);
+    this.pool.drop(agentId);
+  }
+
+  /**
+   * Runs the task machine on one event. Returns false where the state has no use for the event; then nothing changed.
+   */
+  commitTask(record: TaskRecord, event: TaskEvent): boolean {
+    const step = stepTask(record, event);
+    if (!step.accepted) return false;
+    const { change } = step;
+    let changed = false;
+    for (const _ in change) {
+      changed = true;
+      break;
+    }
+    if (changed) {
+      const before: Before = { state: record.state, agentId: record.agentId };
+      Object.assign(record, change);
+      const type = taskFactType(event.type, record.state);
+      this.#outbox.facts.push({ type, at: event.at, taskId: record.spec.taskId, set: change });
+      this.dirtyTasks.add(record.spec.taskId);
+      this.#index(record, before);
+      if (before.state !== record.state) this.#announce(record, before.state);
+    }
+    for (const effect of step.effects) this.ask(effect);
+    return true;
+  }
+
+  /** Takes up an agent id seen for the first time. */
+  addAgent(record: AgentRecord, at: number): void {
+    this.#outbox.facts.push({ type: "AgentAdded", at, agent: record });
+    this.agents.set(record.agentId, record);
+    this.dirtyAgents.add(record.agentId);
+    this.pool.put(record);
+  }
+
+  commitAgent(record: AgentRecord, event: AgentEvent): boolean {
+    const step = stepAgent(record, event);
+    if (!step.accepted) return false;
+    if (Object.keys(step.change).length > 0) {
+      Object.assign(record, step.change);
+      const type = agentFactType(event.type, record.state);
+      this.#outbox.facts.push({ type, at: event.at, agentId: record.agentId, set: step.change });
+      this.dirtyAgents.add(record.agentId);
+      this.pool.put(record);
+    }
+    for (const effect of step.effects) this.ask(effect);
+    return true;
+  }
+
+  // Recovery: first every record, then every fact after it, then the indexes, once.
+
+  restoreTask(record: TaskRecord): void {
+    this.tasks.set(record.spec.taskId, record);
+    this.nextOrder = Math.max(this.nextOrder, record.order + 1);
+  }
+
+  restoreAgent(record: AgentRecord): void {
+    this.agents.set(record.agentId, record);
+  }
+
+  /** Sets what a fact says; a fact about a record that is known to stand later must not be passed in. */
+  restoreFact(fact: Fact): void {
+    switch (fact.type) {
+      case "TaskSubmitted":
+        this.#insertTask(newTaskRecord(fact.spec, fact.state, fact.order, fact.at));
+        return;
+      case "TaskRetained":
+        this.#insertTask(fact.task);
+        return;
+      case "AgentAdded":
+        this.agents.set(fact.agent.agentId, fact.agent);
+        this.dirtyAgents.add(fact.agent.agentId);
+        return;
+      default:
+        break;
+    }
+    if ("taskId" in fact) {
+      const record = this.tasks.get(fact.taskId);
+      // Ended before the crash and already moved to the bucket of ended tasks.
+      if (record === undefined) return;
+      Object.assign(record, fact.set);
+      this.dirtyTasks.add(fact.taskId);
+    } else {
+      const record = this.agents.get(fact.agentId);
+      if (record === undefined) throw new Error(`the journal speaks of agent ${fact.agentId}, which no record or fact introduced`);
+      Object.assign(record, fact.set);
+      this.dirtyAgents.add(fact.agentId);
+    }
+  }
+
+  /** Derives every index from the restored records, and the follow-ups that a crash may have left undone. */
+  deriveIndexes(): void {
+    for (const agent of this.agents.values()) this.pool.put(agent);
+    for (const record of this.tasks.values()) {
+      if (endedStates.has(record.state)) {
+        this.counts[record.state] += 1;
+        continue;
+      }
+      const open = record.spec.dependencies.filter((id) => this.tasks.get(id)?.state !== "completed");
+      this.graph.add(record.spec.taskId, record.spec.dependencies, record.state === "waiting" ? open.length : 0);
+      this.#index(record, null);
+    }
+  }
+
+  #insertTask(record: TaskRecord): TaskRecord {
+    this.tasks.set(record.spec.taskId, record);
+    this.nextOrder = Math.max(this.nextOrder, record.order + 1);
+    this.dirtyTasks.add(record.spec.taskId);
+    return record;
+  }
+
+  /** Brings every index in step with a task that changed; `before` is null for one that is new to them. */
+  #index(record: TaskRecord, before: Before | null): void {
+    if (before === null || before.state !== record.state) {
+      if (before !== null) this.counts[before.state] -= 1;
+      this.counts[record.state] += 1;
+
+      if (record.state === "queued") this.queue.add(record);
+      // An assignment takes the head of its line itself; whatever else ends the wait happens in mid-line.
+      else if (before?.state === "queued" && record.state !== "assigned") this.queue.noteLeft(record);
+
+      const occupied = before !== null && occupyingStates.has(before.state);
+      const occupies = occupyingStates.has(record.state);
+      if (occupies && !occupied) this.#occupy(record);
+      if (occupied && !occupies) this.#release(record, before.agentId);
+      if (endedStates.has(record.state)) this.#end(record);
+    }
+    this.deadlines.update(record);
+  }
+
+  #occupy(record: TaskRecord): void {
+    const { agentId } = record;
+    if (agentId === null) throw new Error(`task ${record.spec.taskId} is ${record.state} without an agent`);
+    this.pool.occupy(agentId);
+    const tasks = this.activeTasks.get(agentId);
+    if (tasks === undefined) this.activeTasks.set(agentId, new Set([record]));
+    else tasks.add(record);
+  }
+
+  #release(record: TaskRecord, agentId: AgentId | null): void {
+    if (agentId === null) throw new Error(`task ${record.spec.taskId} leaves no agent`);
+    this.pool.release(agentId);
+    const tasks = this.activeTasks.get(agentId);
+    tasks?.delete(record);
+    if (tasks?.size === 0) this.activeTasks.delete(agentId);
+  }
+
+  #end(record: TaskRecord): void {
+    const { taskId, dependencies } = record.spec;
+    if (record.state in this.endedCounts) this.endedCounts[record.state as keyof typeof this.endedCounts] += 1;
+    if (record.usage !== null) {
+      this.usage.cost += record.usage.cost;
+      this.usage.tokens.input += record.usage.tokens.input;
+      this.usage.tokens.output += record.usage.tokens.output;
+    }
+    // Dependencies whose last dependent this was: their retention starts now.
+    for (const freed of this.graph.remove(taskId, dependencies)) this.dirtyTasks.add(freed);
+    for (const dependent of this.graph.dependentsOf(taskId) ?? []) {
+      this.addFollowUp({ kind: "settleDependent", taskId: dependent, dependencyId: taskId });
+    }
+  }
+
+  #announce(record: TaskRecord, before: StoredTaskState): void {
+    const { taskId, type } = record.spec;
+    switch (record.state) {
+      case "completed":
+        this.broadcast("TASK_COMPLETED", { taskId, type, agentId: record.agentId, attempt: record.attempt });
+        break;
+      case "failed":
+        this.broadcast("TASK_FAILED", { taskId, type, attempt: record.attempt, error: record.failure });
+        break;
+      case "timed_out":
+        this.broadcast("TASK_TIMED_OUT", { taskId, type, attempt: record.attempt, error: record.failure });
+        break;
+      case "cancelled":
+        this.broadcast("TASK_CANCELLED", { taskId, type });
+        break;
+      case "queued":
+      case "backoff":
+        if (occupyingStates.has(before)) {
+          const { attempt, agentId, failure, retryAt } = record;
+          this.broadcast("TASK_RETRYING", { taskId, type, attempt, agentId, error: failure, retryAt });
+        }
+        return;
+      default:
+        return;
+    }
+    this.ask({ kind: "answerWaiters", taskId });
+  }
+}
+
+interface Before {
+  readonly state: StoredTaskState;
+  readonly agentId: AgentId | null;
+}
+
+function zeroCounts(): Record<StoredTaskState, number> {
+  return Object.fromEntries(storedTaskStates.map((state) => [state, 0])) as Record<StoredTaskState, number>;
+}
+
+/** The name under which the journal keeps a transition. */
+function taskFactType(event: TaskEvent["type"], state: StoredTaskState): TaskFactType {
+  switch (state) {
+    case "completed":
+      return "TaskCompleted";
+    case "failed":
+      return "TaskFailed";
+    case "cancelled":
+      return "TaskCancelled";
+    case "timed_out":
+      return "TaskTimedOut";
+    case "cancelling":
+      return "TaskCancelRequested";
+    case "running":
+      return event === "Progressed" ? "TaskProgressed" : "TaskAccepted";
+    case "assigned":
+      return event === "Assigned" ? "TaskAssigned" : "TaskResent";
+    default:
+      break;
+  }
+  if (event === "Released" || event === "Undeliverable") return "TaskReleased";
+  return event === "DependenciesCompleted" || event === "RetryDue" ? "TaskReady" : "TaskAttemptFailed";
+}
+
+function agentFactType(event: AgentEvent["type"], state: AgentRecord["state"]): AgentFactType {
+  if (event === "RegisteredAgain" || event === "Replaced") return "AgentRegistered";
+  const byState = {
+    healthy: "AgentRecovered",
+    unhealthy: "AgentUnhealthy",
+    draining: "AgentDraining",
+    lost: "AgentLost",
+    gone: "AgentGone",
+  } as const;
+  return byState[state];
+}

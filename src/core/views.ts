@@ -1,0 +1,85 @@
+/** Records as clients see them. */
+import type { TaskAssignment } from "../protocol/agent-message.js";
+import type { AgentRecord } from "../protocol/agent-record.js";
+import type { AgentView } from "../protocol/system-message.js";
+import type { TaskState, TaskView } from "../protocol/task-message.js";
+import type { TaskRecord } from "../protocol/task-record.js";
+import type { Liveness } from "../scheduler/liveness.js";
+import type { Ledger } from "./ledger.js";
+
+/** `cancelling` is a word of the engine's own. */
+export function visibleState(record: TaskRecord): TaskState {
+  return record.state === "cancelling" ? "running" : record.state;
+}
+
+/** All of a task. Fields that do not apply are absent. */
+export function taskView(record: TaskRecord, reason: string): TaskView {
+  const { spec } = record;
+  const view: TaskView = {
+    ...taskSummary(record, reason),
+    input: spec.input,
+  };
+  if (spec.metadata !== undefined) view.metadata = spec.metadata;
+  if (record.state === "completed") view.output = record.output;
+  return view;
+}
+
+/** A task in a list: without what it carries. */
+export function taskSummary(record: TaskRecord, reason: string): TaskView {
+  const { spec } = record;
+  const view: TaskView = {
+    taskId: spec.taskId,
+    type: spec.type,
+    state: visibleState(record),
+    priority: spec.priority,
+    attempt: record.attempt,
+    maximumAttempts: spec.retry.maximumAttempts,
+    reason,
+    dependencies: spec.dependencies,
+    requiredCapabilities: spec.requiredCapabilities,
+    submittedAt: record.submittedAt,
+  };
+  if (record.agentId !== null) view.agentId = record.agentId;
+  if (record.failure !== null) view.error = record.failure;
+  if (record.progress !== null) view.progress = record.progress;
+  if (record.usage !== null) view.usage = record.usage;
+  if (record.assignedAt !== null) view.assignedAt = record.assignedAt;
+  if (record.endedAt !== null) view.endedAt = record.endedAt;
+  return view;
+}
+
+export function agentView(record: AgentRecord, ledger: Ledger, liveness: Liveness): AgentView {
+  const view: AgentView = {
+    agentId: record.agentId,
+    state: record.state,
+    incarnation: record.incarnation,
+    capabilities: record.capabilities,
+    activeTaskCount: ledger.pool.activeCountOf(record.agentId),
+    maxConcurrentTasks: record.maxConcurrentTasks,
+    registeredAt: record.registeredAt,
+    metrics: liveness.metricsOf(record.agentId),
+  };
+  if (record.reason !== null) view.reason = record.reason;
+  if (record.metadata !== null) view.metadata = record.metadata;
+  const seenAt = liveness.seenAt(record.agentId);
+  if (seenAt !== null) view.lastSeenAt = seenAt;
+  return view;
+}
+
+/** What an agent is sent; null where the attempt is no longer under way. */
+export function assignmentOf(record: TaskRecord, token: string, ledger: Ledger): TaskAssignment | null {
+  if (record.token !== token || record.state === "cancelling" || record.agentId === null) return null;
+  const { spec } = record;
+  const assignment: TaskAssignment = {
+    taskId: spec.taskId,
+    type: spec.type,
+    input: spec.input,
+    attempt: record.attempt,
+    token,
+    priority: spec.priority,
+    dependencyResults: Object.fromEntries(spec.dependencies.map((id) => [id, ledger.tasks.get(id)?.output ?? null])),
+    metadata: spec.metadata ?? {},
+  };
+  if (record.attemptDeadlineAt !== null) assignment.deadlineAt = record.attemptDeadlineAt;
+  return assignment;
+}

@@ -1,0 +1,376 @@
+import {
+  AuthorizationError,
+  ClosedConnectionError,
+  connect as connectNats,
+  createInbox,
+  DrainingConnectionError,
+  type Msg,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from "@nats-io/transport-node";
+import { PerdureError } from "../errors.js";
+import type { Logger } from "../logger.js";
+import { InboundMessage } from "./inbound-message.js";
+import { rememberNats } from "./nats-of.js";
+import { PendingReplies } from "./pending-replies.js";
+import { parseServerUrl, type ServerAddress } from "./server-url.js";
+import { WireHeaders } from "./wire-headers.js";
+
+/** One message as it came from the server. */
+export interface Message {
+  readonly subject: string;
+  /** Where an answer goes; absent if none is asked for. */
+  readonly reply?: string | undefined;
+  /** May share memory with the socket's buffer: copy what is kept. */
+  readonly data: Uint8Array;
+  header(name: string): string | undefined;
+  /** The status code of a server answer without body: 503 means nobody listens on the subject. */
+  readonly statusCode?: number | undefined;
+}
+
+export interface PublishOptions {
+  readonly reply?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface Subscription {
+  unsubscribe(): void;
+}
+
+export type ConnectionEvent = "disconnected" | "reconnected" | "closed";
+
+/** A connection to NATS, in the engine's terms. Nothing outside this folder sees the client library. */
+export interface Connection {
+  /** Of the server it is connected to now, or was last. */
+  readonly url: string;
+  readonly serverVersion: string;
+  readonly maxPayloadBytes: number;
+  /**
+   * Fire and forget; lost with the connection, and mostly lost while there is none: the library buffers it, but each
+   * new dial empties that buffer.
+   * @throws PerdureError PAYLOAD_TOO_LARGE above the server's limit, CONNECTION_FAILED where the connection was closed.
+   */
+  publish(subject: string, body: Uint8Array | string, options?: PublishOptions): void;
+  /**
+   * Resolves with the one answer. A lost connection does not fail it: the answer may still come after the next one.
+   * @throws PerdureError REQUEST_TIMED_OUT after `timeoutMs`, NO_RESPONDERS at once where nobody listens,
+   *   CONNECTION_FAILED where the connection was closed, PAYLOAD_TOO_LARGE above the server's limit. An aborted
+   *   request rejects with the signal's reason.
+   */
+  request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message>;
+  /** A handler that throws is logged with the subject; the subscription and the connection live on. */
+  subscribe(subject: string, handler: (message: Message) => void): Subscription;
+  /** A reply prefix of this connection's own, for subjects of the form `<inbox>.<anything>`. */
+  newInbox(): string;
+  /** Returns what ends the listening. */
+  onEvent(listener: (event: ConnectionEvent) => void): () => void;
+  /**
+   * Resolves when everything published so far has reached the server.
+   * @throws PerdureError CONNECTION_FAILED if the connection is lost before.
+   */
+  flush(): Promise<void>;
+  /** Lets handlers finish and what was published leave, then closes. May be called twice. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** Credentials in a URL count unless given here. */
+  readonly servers: string | readonly string[];
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  readonly connectionTimeoutMs: number;
+  readonly reconnectWaitMs: number;
+  /** -1: for ever. */
+  readonly maxReconnects: number;
+  readonly token?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly inboxPrefix?: string;
+  readonly logger: Logger;
+}
+
+/** A peer that vanished without closing its socket is noticed within three of these; the library's default is 2 min. */
+const PING_INTERVAL_MS = 5_000;
+
+/** A server that does not answer must not hold back a process that wants to end. */
+const DRAIN_TIMEOUT_MS = 5_000;
+
+/** Spreads the reconnects of many clients; the library's default of 100 ms would dominate a short wait. */
+const RECONNECT_JITTER_MS_MAX = 100;
+
+/** @throws PerdureError CONNECTION_FAILED if no server answers within `connectionTimeoutMs`. */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const addresses = [options.servers].flat().map(parseServerUrl);
+  const dialled = connectNats(libraryOptions(options, addresses));
+  let timer: NodeJS.Timeout | undefined;
+  const timedOut = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`no answer in ${options.connectionTimeoutMs} ms`)),
+      options.connectionTimeoutMs,
+    );
+  });
+  try {
+    return new NatsBackedConnection(await Promise.race([dialled, timedOut]), options);
+  } catch (cause) {
+    // A dial that succeeds after all is of no use to anybody; one that fails has nothing more to say.
+    dialled.then((late) => late.close()).catch(() => undefined);
+    throw connectError(addresses, cause);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function libraryOptions(options: ConnectOptions, addresses: readonly ServerAddress[]): NodeConnectionOptions {
+  const token = options.token ?? addresses.find((address) => address.token !== undefined)?.token;
+  const inUrl = addresses.find((address) => address.user !== undefined);
+  const user = options.user ?? inUrl?.user;
+  const password = options.password ?? inUrl?.password;
+  return {
+    servers: addresses.map((address) => address.host),
+    name: options.name,
+    timeout: options.connectionTimeoutMs,
+    reconnect: true,
+    reconnectTimeWait: options.reconnectWaitMs,
+    reconnectJitter: Math.min(RECONNECT_JITTER_MS_MAX, options.reconnectWaitMs),
+    maxReconnectAttempts: options.maxReconnects,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: 2,
+    // Costs a stack trace for each request otherwise.
+    noAsyncTraces: true,
+    ...(token === undefined ? {} : { token }),
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { pass: password }),
+    ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
+  };
+}
+
+function connectError(addresses: readonly ServerAddress[], cause: unknown): PerdureError {
+  const urls = addresses.map((address) => address.shown).join(", ");
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const advice =
+    cause instanceof AuthorizationError
+      ? "The server refused the credentials: check token, user and password."
+      : "Start a server with `perdure dev`, or set NATS_URL to one that runs.";
+  return new PerdureError("CONNECTION_FAILED", `Cannot connect to NATS at ${urls}: ${reason}. ${advice}`, {
+    details: { urls },
+    cause,
+  });
+}
+
+class NatsBackedConnection implements Connection {
+  readonly #nats: NatsConnection;
+  readonly #logger: Logger;
+  readonly #inboxPrefix: string | undefined;
+  readonly #replyPrefix: string;
+  readonly #replies = new PendingReplies<Message>(() => performance.now());
+  readonly #listeners = new Set<(event: ConnectionEvent) => void>();
+  #requestCount = 0;
+  #connected = true;
+  #ended: Promise<void> | undefined;
+
+  constructor(nats: NatsConnection, options: ConnectOptions) {
+    this.#nats = nats;
+    this.#logger = options.logger;
+    this.#inboxPrefix = options.inboxPrefix;
+    rememberNats(this, nats);
+    this.#replyPrefix = `${this.newInbox()}.`;
+    this.subscribe(`${this.#replyPrefix}*`, (message) => this.#onReply(message));
+    void this.#watchStatus();
+    void nats.closed().then((error) => this.#onClosed(error instanceof Error ? error : undefined));
+  }
+
+  get url(): string {
+    return `nats://${this.#nats.getServer()}`;
+  }
+
+  get serverVersion(): string {
+    return this.#nats.info?.version ?? "unknown";
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#nats.info?.max_payload ?? 0;
+  }
+
+  publish(subject: string, body: Uint8Array | string, options?: PublishOptions): void {
+    this.#publish(subject, body, options?.reply, options?.headers);
+  }
+
+  request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message> {
+    this.#requestCount += 1;
+    const token = this.#requestCount.toString(36);
+    const answer = this.#replies.wait(token, subject, options.timeoutMs, options.signal);
+    try {
+      this.#publish(subject, body, this.#replyPrefix + token, options.headers);
+    } catch (error) {
+      this.#replies.fail(token, error instanceof Error ? error : new Error(String(error)));
+    }
+    return answer;
+  }
+
+  subscribe(subject: string, handler: (message: Message) => void): Subscription {
+    const subscription = this.#nats.subscribe(subject, {
+      callback: (error: Error | null, msg: Msg) => {
+        if (error !== null) {
+          this.#logger.error({ subject, err: error }, "subscription refused by the server");
+          return;
+        }
+        // An exception that leaves this callback would end the connection's reader: the process would live on, deaf.
+        try {
+          handler(new InboundMessage(msg));
+        } catch (thrown) {
+          this.#logger.error({ subject: msg.subject, err: thrown }, "a message handler threw; the message is dropped");
+        }
+      },
+    });
+    return { unsubscribe: () => (this.#nats.isClosed() ? undefined : subscription.unsubscribe()) };
+  }
+
+  newInbox(): string {
+    return createInbox(this.#inboxPrefix);
+  }
+
+  onEvent(listener: (event: ConnectionEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.#nats.flush();
+    } catch (cause) {
+      throw new PerdureError("CONNECTION_FAILED", `Lost the connection to ${this.url} before a flush was answered.`, {
+        cause,
+      });
+    }
+  }
+
+  drain(): Promise<void> {
+    // Without a connection there is nothing to drain to, and the library would wait for one.
+    this.#ended ??= this.#connected ? this.#drain() : this.#nats.close();
+    return this.#ended;
+  }
+
+  close(): Promise<void> {
+    this.#ended = this.#nats.close();
+    return this.#ended;
+  }
+
+  #publish(
+    subject: string,
+    body: Uint8Array | string,
+    reply: string | undefined,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): void {
+    try {
+      if (headers === undefined) {
+        this.#nats.publish(subject, body, reply === undefined ? undefined : { reply });
+      } else if (reply === undefined) {
+        this.#nats.publish(subject, body, { headers: new WireHeaders(headers) });
+      } else {
+        this.#nats.publish(subject, body, { reply, headers: new WireHeaders(headers) });
+      }
+    } catch (cause) {
+      throw this.#publishError(subject, body, cause);
+    }
+  }
+
+  #publishError(subject: string, body: Uint8Array | string, cause: unknown): unknown {
+    if (cause instanceof ClosedConnectionError || cause instanceof DrainingConnectionError) {
+      return closedError(this.url, cause);
+    }
+    const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+    if (bytes < this.maxPayloadBytes - HEADER_BYTES_MAX) return cause;
+    return new PerdureError(
+      "PAYLOAD_TOO_LARGE",
+      `Did not publish ${bytes} bytes to ${subject}: the server takes ${this.maxPayloadBytes} (max_payload). Pass large values by reference.`,
+      { details: { subject, bytes, maxPayloadBytes: this.maxPayloadBytes }, cause },
+    );
+  }
+
+  #onReply(message: Message): void {
+    const token = message.subject.slice(this.#replyPrefix.length);
+    if (message.statusCode === 503) {
+      const subject = this.#replies.subjectOf(token);
+      if (subject !== undefined) this.#replies.fail(token, noRespondersError(subject));
+      return;
+    }
+    this.#replies.answer(token, message);
+  }
+
+  async #watchStatus(): Promise<void> {
+    for await (const status of this.#nats.status()) {
+      switch (status.type) {
+        case "disconnect":
+          if (!this.#connected) break;
+          this.#connected = false;
+          this.#logger.warn({ url: this.url }, "disconnected from NATS");
+          this.#emit("disconnected");
+          break;
+        case "reconnect":
+          this.#connected = true;
+          this.#logger.info({ url: this.url }, "reconnected to NATS");
+          this.#emit("reconnected");
+          break;
+        case "error":
+          this.#logger.error({ url: this.url, err: status.error }, "NATS reported an error");
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  #onClosed(error: Error | undefined): void {
+    this.#connected = false;
+    if (error !== undefined) this.#logger.error({ url: this.url, err: error }, "the connection to NATS was closed");
+    this.#replies.failAll(closedError(this.url, error));
+    this.#emit("closed");
+  }
+
+  #emit(event: ConnectionEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (thrown) {
+        this.#logger.error({ event, err: thrown }, "a listener of the connection threw");
+      }
+    }
+  }
+
+  async #drain(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DRAIN_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([this.#nats.drain(), patience]);
+    } catch {
+      // The connection was lost meanwhile: nothing is left to drain, and closing below is all there is to do.
+    } finally {
+      clearTimeout(timer);
+      await this.#nats.close();
+    }
+  }
+}
+
+/** What our own headers can add to a body; a throw for another reason is then still told apart from a too large one. */
+const HEADER_BYTES_MAX = 4_096;
+
+function closedError(url: string, cause: unknown): PerdureError {
+  return new PerdureError("CONNECTION_FAILED", `The connection to ${url} is closed.`, { details: { url }, cause });
+}
+
+function noRespondersError(subject: string): PerdureError {
+  return new PerdureError(
+    "NO_RESPONDERS",
+    `Nobody listens on ${subject}. Is an orchestrator running in this namespace (\`perdure dev\` or \`perdure orchestrator\`)?`,
+    { details: { subject } },
+  );
+}

@@ -1,0 +1,34 @@
+import type { Msg } from "@nats-io/transport-node";
+import type { Message } from "./connection.js";
+
+/** Our view of a received message. Everything is decoded when asked for: most readers want the body only. */
+export class InboundMessage implements Message {
+  readonly #msg: Msg;
+
+  constructor(msg: Msg) {
+    this.#msg = msg;
+  }
+
+  get subject(): string {
+    return this.#msg.subject;
+  }
+
+  get reply(): string | undefined {
+    const reply = this.#msg.reply;
+    return reply === "" ? undefined : reply;
+  }
+
+  get data(): Uint8Array {
+    return this.#msg.data;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#msg.headers?.get(name);
+    return value === "" ? undefined : value;
+  }
+
+  get statusCode(): number | undefined {
+    const code = this.#msg.headers?.code;
+    return code === 0 ? undefined : code;
+  }
+}

@@ -1,0 +1,31 @@
+import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { SystemEventType } from "../protocol/system-message.js";
+
+/**
+ * Everything the core may ask of the outside, as plain data. An effect is let go only after the facts it follows
+ * from are on disk, and each is safe to repeat: after a crash the outstanding ones are derived from state again.
+ */
+export type Effect =
+  /** Send a task's current attempt to its agent. Repeating it is harmless: the agent knows the token. */
+  | { readonly kind: "dispatchTask"; readonly taskId: TaskId; readonly token: string }
+  /** Tell an agent to stop an attempt. */
+  | {
+      readonly kind: "cancelAttempt";
+      readonly taskId: TaskId;
+      readonly agentId: AgentId;
+      readonly attempt: number;
+      readonly token: string;
+    }
+  /** Tell an agent that it is registered, must register again, or was replaced by a newer process. */
+  | {
+      readonly kind: "orderAgent";
+      readonly agentId: AgentId;
+      readonly state: "registered" | "superseded" | "reregister";
+      readonly incarnation: number;
+    }
+  /** Answer the clients that wait for a task to end. */
+  | { readonly kind: "answerWaiters"; readonly taskId: TaskId }
+  /** Tell everybody. */
+  | { readonly kind: "broadcastEvent"; readonly eventType: SystemEventType; readonly payload: Record<string, unknown> };
+
+export type EffectKind = Effect["kind"];

@@ -1,0 +1,58 @@
+import { z } from "zod";
+
+/**
+ * Every stable error code of the engine. A code is a contract: it crosses the wire, ends up in
+ * scripts and alerts, and each has a heading in docs/errors.md (test/tidy.test.ts holds that).
+ */
+export const errorCodes = [
+  // What a client's message was refused for.
+  "INVALID_MESSAGE",
+  "INVALID_ID",
+  "INVALID_PRIORITY",
+  "PAYLOAD_TOO_LARGE",
+  "ID_CONFLICT",
+  "DEPENDENCY_UNKNOWN",
+  "DEPENDENCY_CYCLE",
+  "QUEUE_FULL",
+  "BATCH_TOO_LARGE",
+  "NOT_FOUND",
+  "NOT_CANCELLABLE",
+  "NOT_READY",
+  // What happened to a task.
+  "DEPENDENCY_FAILED",
+  "AGENT_LOST",
+  "AGENT_SUPERSEDED",
+  "CANCELLED_BY_AGENT",
+  "TASK_NOT_ACCEPTED",
+  "TASK_TIMED_OUT",
+  "TASK_SCHEDULE_TO_CLOSE_TIMED_OUT",
+  "TASK_TYPE_UNKNOWN",
+  "TASK_INPUT_INVALID",
+  "TASK_OUTPUT_INVALID",
+  // What happened to an agent's message.
+  "RESULT_STALE",
+  "RESULT_CONFLICT",
+  "RESULT_UNKNOWN_TASK",
+  // Storage, leadership and connection.
+  "JOURNAL_FENCED",
+  "STORAGE_UNAVAILABLE",
+  "STORAGE_FULL",
+  "STORE_DAMAGED",
+  "CONNECTION_FAILED",
+  "REQUEST_TIMED_OUT",
+  "NO_RESPONDERS",
+  // nats-server started by us.
+  "NATS_SERVER_NOT_FOUND",
+  "NATS_SERVER_TOO_OLD",
+  "NATS_SERVER_DOWNLOAD_FAILED",
+  "NATS_SERVER_CHECKSUM_MISMATCH",
+  "NATS_SERVER_START_FAILED",
+  "NATS_SERVER_PORT_BUSY",
+  "NATS_SERVER_STORE_UNUSABLE",
+  // What the person at the command line did.
+  "USAGE",
+  "INTERNAL",
+] as const;
+
+export const ErrorCode = z.enum(errorCodes);
+export type ErrorCode = z.infer<typeof ErrorCode>;

@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { AgentRecord } from "./agent-record.js";
+import { AgentId, TaskId } from "./ids.js";
+import { TaskRecord, TaskSpec } from "./task-record.js";
+
+/**
+ * What the journal records. A fact is a name for people and the fields it changed for the machine: replaying it
+ * sets those fields and decides nothing, so an upgrade may change how a choice is made, never what was chosen.
+ */
+export const taskFactTypes = [
+  "TaskReady",
+  "TaskAssigned",
+  "TaskAccepted",
+  "TaskResent",
+  "TaskProgressed",
+  "TaskReleased",
+  "TaskAttemptFailed",
+  "TaskCancelRequested",
+  "TaskCompleted",
+  "TaskFailed",
+  "TaskCancelled",
+  "TaskTimedOut",
+] as const;
+
+export const agentFactTypes = [
+  "AgentRegistered",
+  "AgentUnhealthy",
+  "AgentRecovered",
+  "AgentDraining",
+  "AgentLost",
+  "AgentGone",
+] as const;
+
+const at = z.int();
+
+export const Fact = z.discriminatedUnion("type", [
+  /** `state` is where it starts: `waiting` for dependencies, or `queued`. */
+  z.object({
+    type: z.literal("TaskSubmitted"),
+    at,
+    spec: TaskSpec,
+    order: z.int(),
+    state: z.enum(["waiting", "queued"]),
+  }),
+  /** An ended task taken back among the live ones, because a new task depends on it. */
+  z.object({ type: z.literal("TaskRetained"), at, task: TaskRecord }),
+  z.object({ type: z.enum(taskFactTypes), at, taskId: TaskId, set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial() }),
+  /** An agent id seen for the first time. */
+  z.object({ type: z.literal("AgentAdded"), at, agent: AgentRecord }),
+  z.object({ type: z.enum(agentFactTypes), at, agentId: AgentId, set: AgentRecord.omit({ agentId: true }).partial() }),
+]);
+export type Fact = z.infer<typeof Fact>;
+export type TaskFactType = (typeof taskFactTypes)[number];
+export type AgentFactType = (typeof agentFactTypes)[number];
+
+/** One journal message: everything that happened since the last one, complete. */
+export const Flush = z.object({
+  /** Tells a retried flush from somebody else's at the same sequence. */
+  flushId: z.string(),
+  /** Results up to this sequence of the results stream are contained in the facts so far. */
+  resultsSequence: z.int(),
+  facts: z.array(Fact),
+});
+export type Flush = z.infer<typeof Flush>;
+
+/** Up to where the buckets hold what the journal says; written only after everything before it was acknowledged. */
+export const Checkpoint = z.object({
+  journalSequence: z.int(),
+  resultsSequence: z.int(),
+  /** The next free `order` of a task. */
+  nextOrder: z.int(),
+  /** When it was written, epoch milliseconds. */
+  at: z.int(),
+});
+export type Checkpoint = z.infer<typeof Checkpoint>;

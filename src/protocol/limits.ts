@@ -1,0 +1,31 @@
+/** Bounds of the wire protocol, each with its reason. Sizes are bytes of UTF-8 JSON. */
+
+/** A field larger than this travels by reference, because several of them must fit into one NATS message of 1 MiB. */
+export const FIELD_BYTES_MAX = 128 * 1024;
+
+/**
+ * What one journal message may hold. A flush that was acknowledged is the unit of durability and the facts of one
+ * event never span two, so this also bounds a batch submission. Below NATS' default `max_payload` (1 MiB), with room
+ * for the envelope.
+ */
+export const FLUSH_BYTES_MAX = 960 * 1024;
+
+/** A flush takes no further events once it is this large: beyond it, its fsync costs more latency than grouping saves. */
+export const FLUSH_BYTES_TARGET = 256 * 1024;
+
+/** Tasks in one batch submission. The batch's bytes are bounded by FLUSH_BYTES_MAX besides. */
+export const BATCH_TASKS_MAX = 5_000;
+
+/** Dependencies of one task: their outputs all travel with its assignment. */
+export const DEPENDENCIES_MAX = 5_000;
+
+export const CAPABILITIES_MAX = 256;
+
+/** A longer wait is asked again by the client: replies that take over two minutes are dropped across NATS accounts. */
+export const WAIT_TIMEOUT_MS_MAX = 60_000;
+
+/** Longest attempt, retry delay or schedule-to-close: about ten years, so that sums stay exact integers. */
+export const DURATION_MS_MAX = 315_360_000_000;
+
+/** How long a running task's agent may take to answer a cancellation before the task ends `cancelled` without it. */
+export const CANCEL_GRACE_MS = 5_000;

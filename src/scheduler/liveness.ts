@@ -1,0 +1,80 @@
+/**
+ * When each agent was last heard of, on the leader's monotonic clock, and what follows from its silence.
+ *
+ * Silence counts only while the leader itself was listening: after a start, a change of leader, a lost connection or
+ * a pause of the process the observation starts anew, so that a leader that was away declares nobody lost by mistake.
+ */
+import type { AgentId } from "../protocol/ids.js";
+
+export interface LivenessLimits {
+  readonly unhealthyThresholdMs: number;
+  readonly lostThresholdMs: number;
+}
+
+interface Sighting {
+  heardAt: number;
+  metrics: Readonly<Record<string, number>>;
+  /** Wall clock, for people; null until heard of by this leader. */
+  seenAt: number | null;
+}
+
+export type Verdict = "silent" | "lost";
+
+export class Liveness {
+  readonly #limits: LivenessLimits;
+  readonly #sightings = new Map<AgentId, Sighting>();
+  #observingSince: number;
+
+  /**
+   * @param monotonicNow when the observation starts. Nobody is declared lost before twice the lost threshold from
+   *   here: agents need the time to find the new leader.
+   */
+  constructor(limits: LivenessLimits, monotonicNow: number) {
+    this.#limits = limits;
+    this.#observingSince = monotonicNow + limits.lostThresholdMs;
+  }
+
+  heard(agentId: AgentId, monotonicNow: number, now: number, metrics?: Readonly<Record<string, number>>): void {
+    const sighting = this.#sightings.get(agentId);
+    if (sighting === undefined) {
+      this.#sightings.set(agentId, { heardAt: monotonicNow, metrics: metrics ?? {}, seenAt: now });
+      return;
+    }
+    sighting.heardAt = monotonicNow;
+    sighting.seenAt = now;
+    if (metrics !== undefined) sighting.metrics = metrics;
+  }
+
+  /** Starts watching an agent that this leader knows from the store only. */
+  watch(agentId: AgentId, monotonicNow: number): void {
+    if (!this.#sightings.has(agentId)) {
+      this.#sightings.set(agentId, { heardAt: monotonicNow, metrics: {}, seenAt: null });
+    }
+  }
+
+  forget(agentId: AgentId): void {
+    this.#sightings.delete(agentId);
+  }
+
+  /** The observer was away and is back: whoever was silent meanwhile may have spoken. */
+  resume(monotonicNow: number): void {
+    this.#observingSince = Math.max(this.#observingSince, monotonicNow);
+  }
+
+  seenAt(agentId: AgentId): number | null {
+    return this.#sightings.get(agentId)?.seenAt ?? null;
+  }
+
+  metricsOf(agentId: AgentId): Readonly<Record<string, number>> {
+    return this.#sightings.get(agentId)?.metrics ?? {};
+  }
+
+  /** Agents whose silence has passed a limit. */
+  *overdue(monotonicNow: number): Generator<{ agentId: AgentId; verdict: Verdict; silentMs: number }> {
+    for (const [agentId, sighting] of this.#sightings) {
+      const silentMs = monotonicNow - Math.max(sighting.heardAt, this.#observingSince);
+      if (silentMs >= this.#limits.lostThresholdMs) yield { agentId, verdict: "lost", silentMs };
+      else if (silentMs >= this.#limits.unhealthyThresholdMs) yield { agentId, verdict: "silent", silentMs };
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The tasks that could start now, in line.
+ *
+ * Tasks that ask for the same capabilities form one line, because the same agents can serve them; within a line each
+ * priority has its own heap by age. Since all tasks of a priority are promoted at the same pace, the first of a line
+ * is always among the heads of its four heaps, whatever the time. So the next task costs O(log n), never a scan.
+ */
+import { priorities } from "../protocol/task-message.js";
+import type { TaskRecord } from "../protocol/task-record.js";
+import { LazyHeap } from "./lazy-heap.js";
+import { baseLevel, goesFirst, isOlder } from "./pick-task.js";
+
+/** Tasks with the same required capabilities. */
+export class Line {
+  readonly capabilities: readonly string[];
+  #size = 0;
+  readonly #byLevel = priorities.map(
+    () => new LazyHeap<TaskRecord>({ before: isOlder, isAlive: (record) => record.state === "queued" }),
+  );
+
+  constructor(capabilities: readonly string[]) {
+    this.capabilities = capabilities;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(record: TaskRecord): void {
+    this.#heapOf(record).push(record);
+    this.#size += 1;
+  }
+
+  /** For a task that is no longer queued and was not taken by `takeFirst`. */
+  noteLeft(record: TaskRecord): void {
+    this.#size -= 1;
+    this.#heapOf(record).noteDeath();
+  }
+
+  first(now: number): TaskRecord | undefined {
+    let best: TaskRecord | undefined;
+    for (const heap of this.#byLevel) {
+      const head = heap.peek();
+      if (head !== undefined && (best === undefined || goesFirst(head, best, now))) best = head;
+    }
+    return best;
+  }
+
+  /** Takes out the task that `first` returned. */
+  takeFirst(record: TaskRecord): void {
+    if (this.#heapOf(record).pop() !== record) throw new Error(`task ${record.spec.taskId} is not the first of its line`);
+    this.#size -= 1;
+  }
+
+  #heapOf(record: TaskRecord): LazyHeap<TaskRecord> {
+    return this.#byLevel[baseLevel(record)] as LazyHeap<TaskRecord>;
+  }
+}
+
+/** Names a set of capabilities, whatever their order. */
+export function capabilityKey(capabilities: readonly string[]): string {
+  if (capabilities.length <= 1) return capabilities[0] ?? "";
+  // Control characters cannot be part of a capability, so this is unambiguous.
+  return [...new Set(capabilities)].sort().join("\u0000");
+}
+
+export class ReadyQueue {
+  readonly #lines = new Map<string, Line>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Lines with at least one task. */
+  lines(): IterableIterator<Line> {
+    return this.#lines.values();
+  }
+
+  lineOf(record: TaskRecord): Line | undefined {
+    return this.#lines.get(capabilityKey(record.spec.requiredCapabilities));
+  }
+
+  add(record: TaskRecord): void {
+    const key = capabilityKey(record.spec.requiredCapabilities);
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = new Line(record.spec.requiredCapabilities);
+      this.#lines.set(key, line);
+    }
+    line.add(record);
+    this.#size += 1;
+  }
+
+  takeFirst(line: Line, record: TaskRecord): void {
+    line.takeFirst(record);
+    this.#shrink(line);
+  }
+
+  noteLeft(record: TaskRecord): void {
+    const line = this.lineOf(record);
+    if (line === undefined) throw new Error(`task ${record.spec.taskId} left a line that does not exist`);
+    line.noteLeft(record);
+    this.#shrink(line);
+  }
+
+  /** An empty line is dropped, so that task types seen once leave nothing behind. */
+  #shrink(line: Line): void {
+    this.#size -= 1;
+    if (line.size === 0) this.#lines.delete(capabilityKey(line.capabilities));
+  }
+}

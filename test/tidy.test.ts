@@ -1,0 +1,87 @@
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { errorCodes } from "../src/protocol/error-code.js";
+import { importViolations } from "./support/import-rules.js";
+import {
+  readRepositoryFile,
+  readSources,
+  repositoryFileNames,
+  type SourceFile,
+  type Violation,
+} from "./support/source-file.js";
+import {
+  ambientViolations,
+  errorTextViolations,
+  headerViolations,
+  nameViolations,
+  sleepViolations,
+  subjectViolations,
+  unreachedViolations,
+  unrunTestViolations,
+} from "./support/source-rules.js";
+
+/**
+ * What the source itself must keep to. Each rule is a function from a parsed file to sentences with
+ * file and line; test/tidy-rules.test.ts shows each rule code that breaks it.
+ */
+
+type Rule = (source: SourceFile) => Violation[];
+
+/** Where package.json says which files a user of the package can enter by. */
+const PackageManifest = z.object({ exports: z.record(z.string(), z.json()), bin: z.record(z.string(), z.string()) });
+
+const sources = readSources("src", "workflows", "test", "bench");
+
+function expectTidy(violations: readonly Violation[]): void {
+  if (violations.length > 0) {
+    expect.fail(violations.map(({ path, line, sentence }) => `\n${path}:${line} ${sentence}`).join(""));
+  }
+  expect(violations).toEqual([]);
+}
+
+it.each<[string, Rule]>([
+  ["imports only what its folder may", (source) => (isProduct(source) ? importViolations(source) : [])],
+  ["takes time, ids and randomness as arguments in the pure folders", ambientViolations],
+  ["builds subjects in the protocol only", subjectViolations],
+  ["tells errors apart by code, never by text", errorTextViolations],
+  ["waits in tests for what happened, never for time to pass", sleepViolations],
+  ["runs every test it has", unrunTestViolations],
+  ["names files after what they do", nameViolations],
+  ["opens each longer file with what it is for", headerViolations],
+])("%s", (_sentence, rule) => {
+  expectTidy(sources.flatMap(rule));
+});
+
+it("has no file in src that only tests reach", () => {
+  const applications = sources.map(({ path }) => path).filter((path) => path.startsWith("workflows/"));
+  expectTidy(unreachedViolations(sources, [...packageEntryPaths(), ...applications]));
+});
+
+it("documents every error code once, in alphabetical order", () => {
+  const headings = [...readRepositoryFile("docs/errors.md").matchAll(/^## (\S+)$/gm)].map(([, code]) => code);
+  expect(headings).toEqual([...errorCodes].sort());
+});
+
+it("says under every error code when it happens, what the engine did and what to do", () => {
+  const sections = readRepositoryFile("docs/errors.md").split(/^## /m).slice(1);
+  const incomplete = sections
+    .filter((section) => !["**When:**", "**The engine:**", "**You:**"].every((part) => section.includes(part)))
+    .map((section) => section.split("\n")[0]);
+  expect(incomplete).toEqual([]);
+});
+
+it("lists every decision record in the index", () => {
+  const index = readRepositoryFile("docs/adr/README.md");
+  const listed = [...index.matchAll(/\]\((\d{4}-[a-z0-9-]+\.md)\)/g)].map(([, file]) => file);
+  expect(listed).toEqual(repositoryFileNames("docs/adr").filter((name) => /^\d{4}-/.test(name)));
+});
+
+function isProduct({ path }: SourceFile): boolean {
+  return path.startsWith("src/") || path.startsWith("workflows/");
+}
+
+/** Sources of what package.json offers: its exports and its bin. */
+function packageEntryPaths(): string[] {
+  const manifest = JSON.stringify(PackageManifest.parse(JSON.parse(readRepositoryFile("package.json"))));
+  return [...manifest.matchAll(/"\.\/dist\/(src\/[^"]+)\.js"/g)].map(([, path]) => `${path}.ts`);
+}

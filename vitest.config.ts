@@ -1,0 +1,27 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  resolve: {
+    // Workflows import the package by its public name; under test that name is the source, not dist.
+    alias: [{ find: /^perdure$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }],
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    setupFiles: ["test/support/leak-check.ts"],
+    // A test file owns real child processes, so each gets a process of its own.
+    pool: "forks",
+    // Two cores, and each file may start a nats-server beside itself: more workers only add waiting.
+    maxWorkers: 2,
+    // Starting a real nats-server and killing real processes takes seconds on a loaded machine.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    // An order that only works as written hides shared state. Vitest prints the seed; --sequence.seed repeats it.
+    sequence: { shuffle: { files: true, tests: true } },
+    globals: false,
+    allowOnly: false,
+    passWithNoTests: false,
+    reporters: ["default", "./test/support/tally-reporter.ts"],
+  },
+});
