@@ -4,8 +4,8 @@ import { parseSource, type SourceFile, type Violation } from "./support/source-f
 import {
   ambientViolations,
   errorTextViolations,
-  headerViolations,
   nameViolations,
+  openingViolations,
   sleepViolations,
   subjectViolations,
   unreachedViolations,
@@ -90,10 +90,12 @@ const examples: Examples[] = [
     rule: subjectViolations,
     refused: [
       ["src/agent/agent.ts", "const subject = `${namespace}.agent.${agentId}.task`;", "Add a builder"],
-      ["src/jetstream/journal.ts", "const subject = `$KV.${bucket}.${key}`;", "Add a builder"],
+      ["src/client/client.ts", "const subject = `$KV.${bucket}.${key}`;", "Add a builder"],
+      ["src/jetstream/journal.ts", "const subject = `${namespace}.journal`;", "Add a builder"],
     ],
     accepted: [
       ["src/protocol/subjects.ts", "const subject = `${namespace}.agent.${agentId}.task`;"],
+      ["src/jetstream/journal.ts", "const subject = `$KV.${bucket}.${key}`;"],
       ["src/agent/agent.ts", "const text = `agent ${agentId} is lost`;"],
     ],
   },
@@ -139,8 +141,8 @@ const examples: Examples[] = [
   },
   {
     about: "openings",
-    rule: headerViolations,
-    refused: [["src/core/long.ts", longFile, "opens with a comment"]],
+    rule: openingViolations,
+    refused: [["src/core/long.ts", longFile, "says near its top"]],
     accepted: [
       ["src/core/long.ts", `import "./a.js";\n/** What it is for. */\n${longFile}`],
       ["src/core/short.ts", "f();"],

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { errorCodes } from "../src/protocol/error-code.js";
@@ -6,14 +7,15 @@ import {
   readRepositoryFile,
   readSources,
   repositoryFileNames,
+  repositoryHas,
   type SourceFile,
   type Violation,
 } from "./support/source-file.js";
 import {
   ambientViolations,
   errorTextViolations,
-  headerViolations,
   nameViolations,
+  openingViolations,
   sleepViolations,
   subjectViolations,
   unreachedViolations,
@@ -47,7 +49,7 @@ it.each<[string, Rule]>([
   ["waits in tests for what happened, never for time to pass", sleepViolations],
   ["runs every test it has", unrunTestViolations],
   ["names files after what they do", nameViolations],
-  ["opens each longer file with what it is for", headerViolations],
+  ["says near the top of each longer file what it is for", openingViolations],
 ])("%s", (_sentence, rule) => {
   expectTidy(sources.flatMap(rule));
 });
@@ -72,8 +74,23 @@ it("says under every error code when it happens, what the engine did and what to
 
 it("lists every decision record in the index", () => {
   const index = readRepositoryFile("docs/adr/README.md");
-  const listed = [...index.matchAll(/\]\((\d{4}-[a-z0-9-]+\.md)\)/g)].map(([, file]) => file);
+  const listed = [...index.matchAll(/^\| \d{4} \| \[.+\]\((.+\.md)\)/gm)].map(([, file]) => file);
   expect(listed).toEqual(repositoryFileNames("docs/adr").filter((name) => /^\d{4}-/.test(name)));
+});
+
+it("has documents whose links lead to a file", () => {
+  const documents = [".", "docs", "docs/adr"].flatMap((folder) =>
+    repositoryFileNames(folder)
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => posix.join(folder, name)),
+  );
+  const broken = documents.flatMap((document) =>
+    [...readRepositoryFile(document).matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)[^)]*\)/g)]
+      .map(([, link]) => posix.join(posix.dirname(document), link ?? ""))
+      .filter((target) => !repositoryHas(target))
+      .map((target) => `${document} links to ${target}, which does not exist`),
+  );
+  expect(broken).toEqual([]);
 });
 
 function isProduct({ path }: SourceFile): boolean {

@@ -1,5 +1,5 @@
-import type { Connection } from "../jetstream/connection.js";
 import { PerdureError } from "../errors.js";
+import type { Connection } from "../jetstream/connection.js";
 import { createLogger, type Logger } from "../logger.js";
 import { AgentRegistration } from "../protocol/agent-message.js";
 import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
@@ -50,9 +50,13 @@ export interface AgentSettings {
 export function agentSettings(agentId: string, options: AgentOptions, instanceId: string): AgentSettings {
   const namespace = Namespace.safeParse(options.namespace ?? DEFAULT_NAMESPACE);
   if (!namespace.success) {
-    throw new PerdureError("INVALID_ID", `namespace "${options.namespace}" of agent ${agentId} must match [a-z0-9][a-z0-9-]{0,31}`, {
-      details: { namespace: options.namespace },
-    });
+    throw new PerdureError(
+      "INVALID_ID",
+      `namespace "${options.namespace}" of agent ${agentId} must match [a-z0-9][a-z0-9-]{0,31}`,
+      {
+        details: { namespace: options.namespace },
+      },
+    );
   }
   const handlers = new Map(Object.entries(options.tasks));
   const registration = parseMessage(AgentRegistration, {
@@ -64,7 +68,9 @@ export function agentSettings(agentId: string, options: AgentOptions, instanceId
   });
   if (!registration.ok) {
     const { code, message, fields } = registration.failure;
-    throw new PerdureError(code, `agent "${agentId}" cannot be registered: ${message}`, { details: { agentId, fields } });
+    throw new PerdureError(code, `agent "${agentId}" cannot be registered: ${message}`, {
+      details: { agentId, fields },
+    });
   }
   return {
     namespace: namespace.data,

@@ -180,9 +180,13 @@ export class AttemptContext implements TaskContext {
   readonly reportUsage = (usage: Usage): void => {
     const parsed = parseMessage(Usage, usage);
     if (!parsed.ok) {
-      throw new PerdureError("INVALID_MESSAGE", `the usage reported for task ${this.taskId} is not one: ${parsed.failure.message}`, {
-        details: { taskId: this.taskId, fields: parsed.failure.fields },
-      });
+      throw new PerdureError(
+        "INVALID_MESSAGE",
+        `the usage reported for task ${this.taskId} is not one: ${parsed.failure.message}`,
+        {
+          details: { taskId: this.taskId, fields: parsed.failure.fields },
+        },
+      );
     }
     this.#attempt.addUsage(parsed.value);
   };
@@ -191,7 +195,9 @@ export class AttemptContext implements TaskContext {
 function assertProgress(taskId: string, value: unknown): void {
   const bytes = jsonBytes(value);
   if (bytes === null) {
-    throw new PerdureError("INVALID_MESSAGE", `the progress reported for task ${taskId} is not JSON`, { details: { taskId } });
+    throw new PerdureError("INVALID_MESSAGE", `the progress reported for task ${taskId} is not JSON`, {
+      details: { taskId },
+    });
   }
   if (bytes > FIELD_BYTES_MAX) {
     throw new PerdureError(

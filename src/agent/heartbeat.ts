@@ -31,7 +31,8 @@ export interface HeartbeatOptions {
   /** Called before each heartbeat is put together. */
   readonly beforeBeat: () => void;
   readonly tokens: () => Iterable<string>;
-  readonly onOrder: (order: AgentOrder) => void;
+  /** `sentAs` is the incarnation that the answered heartbeat named. */
+  readonly onOrder: (order: AgentOrder, sentAs: number | undefined) => void;
   readonly onTokensNotOurs: (tokens: readonly string[]) => void;
   readonly onUnanswered: (silentMs: number) => void;
   readonly clock: Clock;
@@ -82,9 +83,12 @@ export class Heartbeat {
 
   async #ask(sentAt: number): Promise<void> {
     const { agentId, connection, subjects, logger } = this.#options;
+    const sentAs = this.#options.incarnation();
     let data: Uint8Array;
     try {
-      const reply = await connection.request(subjects.agentHeartbeat(agentId), this.#body(), { timeoutMs: this.#intervalMs });
+      const reply = await connection.request(subjects.agentHeartbeat(agentId), this.#body(), {
+        timeoutMs: this.#intervalMs,
+      });
       data = reply.data;
     } catch (error) {
       // Nothing is lost with one heartbeat; the silence as a whole is acted on.
@@ -99,7 +103,7 @@ export class Heartbeat {
     if (!this.#running) return;
     this.#noteAnswer(sentAt);
     if (parsed.value.cancel !== undefined) this.#options.onTokensNotOurs(parsed.value.cancel);
-    this.#options.onOrder(parsed.value.status);
+    this.#options.onOrder(parsed.value.status, sentAs);
   }
 
   #body(): string {

@@ -5,6 +5,7 @@
  * names no process, and another one may be registering under the same id; so it is used only where no reply follows.
  */
 import { randomUUID } from "node:crypto";
+import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Logger } from "../logger.js";
 import { type AgentOrder, AgentOrderMessage, type AgentRegistration } from "../protocol/agent-message.js";
@@ -12,7 +13,6 @@ import { decodeJson } from "../protocol/decode.js";
 import { ErrorReply } from "../protocol/envelope.js";
 import { parseMessage } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
-import { PerdureError } from "../errors.js";
 
 const RETRY_DELAY_MS_MIN = 250;
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -49,17 +49,16 @@ export class Registrar {
     this.#options = options;
   }
 
+  get underWay(): boolean {
+    return this.#round !== null;
+  }
+
   /** Begins a registration; one that is under way starts over, for the connection may have been another one. */
   register(): void {
     this.stop();
     this.#retryDelayMs = RETRY_DELAY_MS_MIN;
     this.#round = new AbortController();
     void this.#try(this.#round.signal);
-  }
-
-  /** Begins one unless one is under way. */
-  registerIfIdle(): void {
-    if (this.#round === null) this.register();
   }
 
   /** A confirmation that came on the status subject. */
@@ -136,8 +135,12 @@ function answerOf(data: Uint8Array, agentId: string): Answer {
   if (!lastingRefusals.has(code)) return { kind: "none", error: new Error(`${code}: ${message}`) };
   return {
     kind: "refused",
-    error: new PerdureError(code === "INVALID_ID" ? "INVALID_ID" : "INVALID_MESSAGE", `the registration of agent ${agentId} was refused: ${message}`, {
-      details: { agentId, ...details },
-    }),
+    error: new PerdureError(
+      code === "INVALID_ID" ? "INVALID_ID" : "INVALID_MESSAGE",
+      `the registration of agent ${agentId} was refused: ${message}`,
+      {
+        details: { agentId, ...details },
+      },
+    ),
   };
 }

@@ -38,11 +38,19 @@ function jsonOf(output: unknown, bytesMax: number): string | undefined | Failure
     json = JSON.stringify(output);
   } catch (error) {
     return failureOf(
-      new TaskFailure("the task returned what is not JSON", { type: "TASK_OUTPUT_INVALID", nonRetryable: true, cause: error }),
+      new TaskFailure("the task returned what is not JSON", {
+        type: "TASK_OUTPUT_INVALID",
+        nonRetryable: true,
+        cause: error,
+      }),
     );
   }
   if (json === undefined) {
-    return { type: "TASK_OUTPUT_INVALID", message: `the task returned a ${typeof output}, which is not JSON`, nonRetryable: true };
+    return {
+      type: "TASK_OUTPUT_INVALID",
+      message: `the task returned a ${typeof output}, which is not JSON`,
+      nonRetryable: true,
+    };
   }
   // A character takes three bytes at most (a pair of surrogates four), so most outputs need no counting.
   if (json.length * 3 > bytesMax) {

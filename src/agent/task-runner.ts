@@ -123,7 +123,11 @@ export class TaskRunner {
       const attempt = this.#running.get(token);
       if (attempt !== undefined) {
         const { taskId, attempt: number } = attempt.assignment;
-        this.#stop(attempt, "noLongerOurs", `attempt ${number} of task ${taskId} was given to another agent or has ended`);
+        this.#stop(
+          attempt,
+          "noLongerOurs",
+          `attempt ${number} of task ${taskId} was given to another agent or has ended`,
+        );
       }
     }
   }
@@ -260,7 +264,10 @@ export class TaskRunner {
 
   #headOf(attempt: Attempt): ResultHead {
     const { taskId, attempt: number, token } = attempt.assignment;
-    const head: ResultHead = { ...this.#signed({ taskId, attempt: number, token }), durationMs: this.#elapsedMs(attempt) };
+    const head: ResultHead = {
+      ...this.#signed({ taskId, attempt: number, token }),
+      durationMs: this.#elapsedMs(attempt),
+    };
     if (attempt.usage !== undefined) head.usage = attempt.usage;
     return head;
   }

@@ -8,6 +8,8 @@
 
 import type { AgentRegistration, AgentReport, HeartbeatMessage, TaskResult } from "../protocol/agent-message.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
+import type { ErrorCode } from "../protocol/error-code.js";
+import type { Failure } from "../protocol/failure.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import type { SystemStatusReply } from "../protocol/system-message.js";
 import type { TaskView } from "../protocol/task-message.js";
@@ -93,6 +95,18 @@ export class Core {
 
   undeliverable(taskId: TaskId, token: string, now: Instant): void {
     this.#decide(() => this.#agents.undeliverable(taskId, token, now), now.at);
+  }
+
+  /** An attempt that cannot be sent: nobody will ever answer for it. */
+  fail(taskId: TaskId, token: string, failure: Failure, at: number): void {
+    const record = this.ledger.tasks.get(taskId);
+    if (record === undefined || record.token !== token) return;
+    this.#decide(() => this.ledger.commitTask(record, { type: "AttemptFailed", at, failure, usage: null }), at);
+  }
+
+  /** Something outside was wrong and was set aside: tells everybody, changes nothing. */
+  reportError(code: ErrorCode, message: string): void {
+    this.#decide(() => this.ledger.broadcast("SYSTEM_ERROR", { code, message }));
   }
 
   checkSilence(now: Instant): void {

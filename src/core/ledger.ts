@@ -233,6 +233,11 @@ export class Ledger {
       this.graph.add(record.spec.taskId, record.spec.dependencies, record.state === "waiting" ? open.length : 0);
       this.#index(record, null);
     }
+    // Ended and needed by nobody, yet still among the live ones: a crash came before it was moved.
+    for (const record of this.tasks.values()) {
+      const { taskId } = record.spec;
+      if (endedStates.has(record.state) && !this.graph.hasDependents(taskId)) this.dirtyTasks.add(taskId);
+    }
   }
 
   #insertTask(record: TaskRecord): TaskRecord {

@@ -1,7 +1,7 @@
 /**
  * The folder that a server keeps everything in, and what can be known about it before the server is started:
  *
- * - `jetstream/`            the data; nats-server makes it, and a hand-run `nats-server -js -sd <dir>` finds it too
+ * - `jetstream/`            the data, where a hand-run `nats-server -js -sd <dir>` finds it too
  * - `nats-server.conf`      written at each start by the owner
  * - `nats-server.log`       bounded by the configuration, with two older files beside it
  * - `nats-server.stderr`    what the last server printed before it had a log, or in a crash
@@ -65,9 +65,9 @@ export async function prepareStoreDirectory(store: StoreDirectory, freeBytes: Fr
     await access(store.path, constants.R_OK | constants.W_OK | constants.X_OK);
     const lock = await open(store.lockPath, "a", 0o600);
     await lock.close();
-    if (await exists(store.dataPath)) {
-      await access(store.dataPath, constants.R_OK | constants.W_OK | constants.X_OK);
-    }
+    // Made here, so that one which cannot be used, or was made by another user's server, is found out here.
+    await mkdir(store.dataPath, { recursive: true, mode: 0o700 });
+    await access(store.dataPath, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(store, describeFault(error), error);
   }
@@ -139,18 +139,6 @@ function describeFault(error: unknown): string {
       return `its disk is full (${code})`;
     default:
       return error instanceof Error ? error.message : String(error);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      return false;
-    }
-    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A server ends with the process that started it, however that ends: real processes, really killed. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { findNatsServer } from "../../src/nats-server/find.js";
@@ -64,33 +65,33 @@ folderTest("ends with a parent that dies before the server is ready", async ({ f
   const hanging = await writeFakeServer(join(folder, "bin", "nats-server"), "2.15.0", "exec sleep 60");
   const storeDir = join(folder, "store");
   await using parent = startInChild(storeDir, hanging);
-  await eventually("the hanging server", async () => {
-    const commandLines = (await processesNaming(storeDir)).map(({ commandLine }) => commandLine);
-    return commandLines.some((commandLine) => commandLine.startsWith("sleep 60")) ? true : undefined;
-  }).catch(() => undefined);
+  const pid = await eventually("the pid of the hanging server", async () => {
+    const text = await readFile(join(storeDir, "nats-server.pid"), "utf8").catch(() => "");
+    return text.endsWith("\n") ? Number(text) : undefined;
+  });
 
   parent.process.kill("SIGKILL");
 
+  await untilGone(pid);
   await untilNothingNames(storeDir);
 });
 
 folderTest("ends with its parent after somebody killed the guard between them", async ({ folder }) => {
   await using parent = startInChild(folder, binary);
   const server = await parent.ready;
-  const guards = async () => (await processesNaming("perdure-guard " + (server?.pid ?? 0))).map(({ pid }) => pid);
   const firstGuard = (await processesNaming(`perdure-launch ${folder}`)).find(({ pid }) => pid !== server?.pid);
 
   process.kill(firstGuard?.pid ?? 0, "SIGKILL");
   const [secondGuard] = await eventually("a second guard", async () => {
-    const pids = await guards();
-    return pids.length > 0 ? pids : undefined;
+    const guards = await processesNaming(`perdure-guard ${server?.pid}`);
+    return guards.length > 0 ? guards : undefined;
   });
   expect(await isRunning(server?.pid ?? 0)).toBe(true);
-  expect(secondGuard).not.toBe(firstGuard?.pid);
+  expect(secondGuard?.pid).not.toBe(firstGuard?.pid);
   parent.process.kill("SIGKILL");
 
   await untilGone(server?.pid ?? 0);
-  await untilGone(secondGuard ?? 0);
+  await untilGone(secondGuard?.pid ?? 0);
 });
 
 folderTest("leaves its store to the next start, which waits for it to die", async ({ folder }) => {

@@ -35,7 +35,7 @@ const keepItPure =
 const askJetstream = "Reach NATS through a file of src/jetstream, which hands out parsed messages and our errors.";
 const useTheClient = "Ask through src/client, as a user's program would.";
 
-export const importRules: Readonly<Record<string, Row>> = {
+const importRules: Readonly<Record<string, Row>> = {
   protocol: {
     folders: [],
     packages: ["zod"],
@@ -71,7 +71,7 @@ export const importRules: Readonly<Record<string, Row>> = {
   },
   jetstream: {
     folders: ["protocol"],
-    packages: ["@nats-io/*", "node:*"],
+    packages: ["@nats-io/*", "node:*", "zod"],
     rootFiles: anyRootFile,
     instead: "This folder knows NATS and the protocol; decisions belong in core/, their order in orchestrator/.",
   },
@@ -81,13 +81,18 @@ export const importRules: Readonly<Record<string, Row>> = {
     rootFiles: anyRootFile,
     instead: "This folder handles one child process and its binary; who connects to it is not its business.",
   },
-  orchestrator: { folders: beneathTheServices, packages: ["node:*"], rootFiles: anyRootFile, instead: askJetstream },
-  agent: { folders: beneathTheServices, packages: ["node:*"], rootFiles: anyRootFile, instead: askJetstream },
-  client: { folders: beneathTheServices, packages: ["node:*"], rootFiles: anyRootFile, instead: askJetstream },
+  orchestrator: {
+    folders: beneathTheServices,
+    packages: ["node:*", "zod"],
+    rootFiles: anyRootFile,
+    instead: askJetstream,
+  },
+  agent: { folders: beneathTheServices, packages: ["node:*", "zod"], rootFiles: anyRootFile, instead: askJetstream },
+  client: { folders: beneathTheServices, packages: ["node:*", "zod"], rootFiles: anyRootFile, instead: askJetstream },
   worker: {
     // A workflow worker is an agent whose capability is `workflow:<type>`.
     folders: [...beneathTheServices, "agent"],
-    packages: ["node:*"],
+    packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: askJetstream,
   },
@@ -105,7 +110,7 @@ export const importRules: Readonly<Record<string, Row>> = {
   },
   testing: {
     folders: [...beneathTheServices, "agent", "client", "worker", "orchestrator", "nats-server"],
-    packages: ["node:*"],
+    packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: "Users import this folder in their tests; it must not pull in the command line or the dashboard.",
   },

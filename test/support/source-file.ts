@@ -43,6 +43,10 @@ export function repositoryFileNames(folder: string): string[] {
   return readdirSync(posix.join(repositoryRoot, folder)).sort();
 }
 
+export function repositoryHas(path: string): boolean {
+  return existsSync(posix.join(repositoryRoot, path));
+}
+
 export function readSources(...folders: readonly string[]): SourceFile[] {
   return folders.flatMap(pathsUnder).map((path) => parseSource(path, readRepositoryFile(path)));
 }

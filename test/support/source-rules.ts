@@ -50,22 +50,18 @@ export function ambientViolations(source: SourceFile): Violation[] {
 /** Subjects, keys and stream names have one home, where a builder and its parser stand side by side. */
 export function subjectViolations(source: SourceFile): Violation[] {
   if (!source.path.startsWith("src/") || /^src\/(protocol|bridges)\//.test(source.path)) return [];
+  // Subjects of the server's own interface are NATS' business, and so that folder's.
+  const knowsNats = source.path.startsWith("src/jetstream/");
+  const sentence = "A subject is built here. Add a builder to src/protocol/subjects.ts and call it.";
   const found: Violation[] = [];
   visit(source, {
     TemplateLiteral(node) {
       if (node.expressions.length === 0) return;
       const first = node.quasis[0]?.value.raw ?? "";
       const second = node.quasis[1]?.value.raw ?? "";
-      const builtFromNamespace = first === "" && /^\.(agent|orchestrator|journal)\b/.test(second);
-      if (builtFromNamespace || /^(mcp|\$JS|\$KV|\$O|\$SRV)\./.test(first)) {
-        found.push(
-          violation(
-            source,
-            node.start,
-            "A subject is built here. Add a builder to src/protocol/subjects.ts and call it.",
-          ),
-        );
-      }
+      const isOurs = /^mcp\./.test(first) || (first === "" && /^\.(agent|orchestrator|journal)\b/.test(second));
+      const isTheServers = /^\$(JS|KV|O|SRV)\./.test(first);
+      if (isOurs || (isTheServers && !knowsNats)) found.push(violation(source, node.start, sentence));
     },
   });
   return found;
@@ -95,7 +91,7 @@ const waits = "test/support/until.ts";
 
 export function sleepViolations(source: SourceFile): Violation[] {
   if (!source.path.startsWith("test/") || source.path === waits) return [];
-  const sentence = `A test sleeps here. Wait for the message, revision or signal with until() of ${waits}, or move the passed-in clock.`;
+  const sentence = `A test sleeps here. Wait for the message, revision or signal with ${waits}, or move the passed-in clock.`;
   const found = source.imports
     .filter(({ specifier }) => specifier === "node:timers/promises")
     .map(({ offset }) => violation(source, offset, sentence));
@@ -146,15 +142,18 @@ export function nameViolations(source: SourceFile): Violation[] {
 }
 
 /** From this length on a file has a story to tell: what it is for, and why it is as it is. */
-const linesWithoutHeaderMax = 60;
+const linesWithoutCommentMax = 60;
+/** Imports and a small type may come first. */
+const linesBeforeCommentMax = 30;
 
-export function headerViolations(source: SourceFile): Violation[] {
+export function openingViolations(source: SourceFile): Violation[] {
   if (!source.path.startsWith("src/")) return [];
-  if (source.text.split("\n").length <= linesWithoutHeaderMax) return [];
-  const firstCode = source.program.body.find(({ type }) => type !== "ImportDeclaration");
+  const lines = source.text.split("\n");
   const [firstComment] = source.commentStarts;
-  if (firstCode === undefined || (firstComment !== undefined && firstComment < firstCode.start)) return [];
-  const sentence = `A file of more than ${linesWithoutHeaderMax} lines opens with a comment that says what it is for and why.`;
+  const opening = lines.slice(0, linesBeforeCommentMax).join("\n");
+  if (lines.length <= linesWithoutCommentMax || (firstComment !== undefined && firstComment < opening.length))
+    return [];
+  const sentence = `A file of more than ${linesWithoutCommentMax} lines says near its top what it is for and why.`;
   return [violation(source, 0, sentence)];
 }
 

@@ -2,12 +2,13 @@ import type { Reporter, TestModule } from "vitest/node";
 
 /**
  * Closes a run with one plain line, `12 passed, 0 failed`, for whoever reads the log by machine.
- * A file that could not be loaded has no tests to count, so it counts as one failure.
+ * A file that fails outside its tests (it could not be loaded, or left something running) counts as one failure, and
+ * so does an error that nobody caught.
  */
 export default class TallyReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     let passed = 0;
-    let failed = 0;
+    let failed = unhandledErrors.length;
     for (const module of modules) {
       let failedHere = 0;
       for (const test of module.children.allTests()) {

@@ -53,7 +53,7 @@ const LockEntry = z.object({
   dev: z.boolean().optional(),
   optional: z.boolean().optional(),
   devOptional: z.boolean().optional(),
-  engines: z.unknown(),
+  engines: z.unknown().optional(),
 });
 type LockEntry = z.infer<typeof LockEntry>;
 

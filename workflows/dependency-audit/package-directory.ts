@@ -13,14 +13,13 @@ import type { PackageTaskInput } from "./messages.js";
 /** Published manifests are a few kB; the largest on npm (with generated export maps) stay below 2 MB. */
 const manifestBytesMax = 4 * 1024 * 1024;
 
-const controlCharacter = /\p{Cc}/u;
+/** Halves of surrogate pairs too: written as UTF-8, and so hashed, all of them are the same character. */
+const unusableCharacter = /[\p{Cc}\p{Cs}\\]/u;
 
 /** Says why a path is not that of an installed package inside its project, or null if it is. Reads nothing. */
 export function packagePathProblem(packagePath: string): string | null {
   if (packagePath.length > 1024) return "it is longer than 1024 characters";
-  if (packagePath.includes("\\") || controlCharacter.test(packagePath)) {
-    return "it has a backslash or a control character";
-  }
+  if (unusableCharacter.test(packagePath)) return "it has a backslash or a control character";
   if (isAbsolute(packagePath) || /^[A-Za-z]:/.test(packagePath)) return "it is absolute";
   const segments = packagePath.split("/");
   if (segments.includes("..")) return "it leaves the project";
@@ -63,11 +62,11 @@ export async function findPackageDirectory(input: PackageTaskInput): Promise<Pac
 }
 
 const Manifest = z.object({
-  version: z.unknown(),
-  license: z.unknown(),
-  licence: z.unknown(),
-  licenses: z.unknown(),
-  engines: z.unknown(),
+  version: z.unknown().optional(),
+  license: z.unknown().optional(),
+  licence: z.unknown().optional(),
+  licenses: z.unknown().optional(),
+  engines: z.unknown().optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

@@ -122,11 +122,12 @@ function tooManyPackages({ installed, projectPath }: Survey): AuditError {
   );
 }
 
-function nothingInstalled({ absent, projectPath }: Survey): AuditError {
-  return new AuditError(
-    "NOTHING_INSTALLED",
-    `NOTHING_INSTALLED: none of the ${absent.length} packages in the lock file of ${projectPath} is on disk, and the ` +
-      `audit reads the packages' own files. Install them first: npm ci`,
-    { details: { projectPath, locked: absent.length } },
-  );
+function nothingInstalled({ lockFile, projectPath }: Survey): AuditError {
+  const locked = lockFile.packages.length;
+  const sentence =
+    locked === 0
+      ? `the lock file of ${projectPath} lists no packages, so there is nothing to audit.`
+      : `none of the ${locked} packages in the lock file of ${projectPath} is on disk, and the audit reads the ` +
+        "packages' own files. Install them first: npm ci";
+  return new AuditError("NOTHING_INSTALLED", `NOTHING_INSTALLED: ${sentence}`, { details: { projectPath, locked } });
 }

@@ -52,7 +52,7 @@ interface Column {
   readonly cell: (row: AuditReport["rows"][number]) => string;
 }
 
-const columns: readonly Column[] = [
+const allColumns: readonly Column[] = [
   { heading: "package", align: "left", widthMin: 12, cell: ({ name }) => name },
   { heading: "version", align: "left", widthMin: 6, cell: ({ version }) => version ?? "-" },
   { heading: "licence", align: "left", widthMin: 6, cell: licenceText },
@@ -63,12 +63,13 @@ const columns: readonly Column[] = [
 ];
 const gap = "  ";
 
+/** Left out in this order before names are cut short: what they say of note is among the findings too. */
+const expendableHeadings = ["file", "class"] as const;
+
 function tableLines(report: AuditReport, width: number, style: TerminalStyle): readonly string[] {
-  const cells = report.rows.map((row) => columns.map((column) => printable(column.cell(row))));
-  const natural = columns.map((column, index) =>
-    Math.max(column.heading.length, ...cells.map((row) => lengthOf(row[index] ?? ""))),
-  );
-  const widths = fitWidths(natural, width - gap.length * (columns.length - 1));
+  const columns = chooseColumns(report, width);
+  const cells = cellsOf(report, columns);
+  const widths = fitWidths(columns, naturalWidths(columns, cells), width);
   const line = (texts: readonly string[]): string =>
     columns.map((column, index) => pad(texts[index] ?? "", widths[index] ?? 0, column.align)).join(gap);
   return [
@@ -80,10 +81,33 @@ function tableLines(report: AuditReport, width: number, style: TerminalStyle): r
   ];
 }
 
+function chooseColumns(report: AuditReport, width: number): readonly Column[] {
+  let columns = allColumns;
+  for (const expendable of expendableHeadings) {
+    if (totalWidth(naturalWidths(columns, cellsOf(report, columns))) <= width) break;
+    columns = columns.filter(({ heading }) => heading !== expendable);
+  }
+  return columns;
+}
+
+function cellsOf({ rows }: AuditReport, columns: readonly Column[]): readonly (readonly string[])[] {
+  return rows.map((row) => columns.map((column) => printable(column.cell(row))));
+}
+
+function naturalWidths(columns: readonly Column[], cells: readonly (readonly string[])[]): readonly number[] {
+  return columns.map((column, index) =>
+    Math.max(column.heading.length, ...cells.map((row) => lengthOf(row[index] ?? ""))),
+  );
+}
+
+function totalWidth(widths: readonly number[]): number {
+  return widths.reduce((sum, it) => sum + it, 0) + gap.length * (widths.length - 1);
+}
+
 /** Takes from the widest column that can give, one character at a time, until all fit. */
-function fitWidths(natural: readonly number[], available: number): readonly number[] {
+function fitWidths(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
   const widths = [...natural];
-  for (let excess = widths.reduce((sum, it) => sum + it, 0) - available; excess > 0; excess -= 1) {
+  for (let excess = totalWidth(widths) - width; excess > 0; excess -= 1) {
     let widest = -1;
     for (const [index, columnWidth] of widths.entries()) {
       const canGive = columnWidth > (columns[index]?.widthMin ?? 0);
@@ -104,8 +128,14 @@ function largestLines({ rows, totals }: AuditReport, width: number): readonly st
   const measured = rows.flatMap(({ name, size }) => (size.outcome === "measured" ? [{ name, bytes: size.bytes }] : []));
   const largest = measured.sort((a, b) => b.bytes - a.bytes).slice(0, largestShownMax);
   if (largest.length === 0 || totals.bytes === 0) return [];
-  const list = largest.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
-  return [cut(printable(`Largest        ${list.join(", ")}`), width)];
+  const sizes = largest.map(({ bytes }) => formatBytes(bytes));
+  const sizeWidth = Math.max(...sizes.map((size) => size.length));
+  return [
+    "Largest",
+    ...largest.map(({ name }, index) =>
+      cut(`${pad(sizes[index] ?? "", sizeWidth, "right")}  ${printable(name)}`, width),
+    ),
+  ];
 }
 
 function listSections({ linked, refused }: AuditReport, width: number): readonly (readonly string[])[] {

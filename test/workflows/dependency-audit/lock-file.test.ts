@@ -62,6 +62,7 @@ it.each([
   ["node_modules/a/b", "it does not end in node_modules/<name>"],
   ["node_modules/@scope", "it does not end in node_modules/<name>"],
   ["node_modules\\..\\a", "it has a backslash or a control character"],
+  ["node_modules/\ud800", "it has a backslash or a control character"],
   ["node_modules/a\u001b[2J", "it has a backslash or a control character"],
 ])("sets the path %j aside and says why", (path, reason) => {
   const { packages, refused } = parsed({ [path]: { version: "1.0.0" } });

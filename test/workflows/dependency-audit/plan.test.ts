@@ -74,6 +74,12 @@ it("says how to install when nothing is", async () => {
   );
 });
 
+it("says that a project without dependencies has nothing to audit", () => {
+  expect(() => planAudit(surveyOf([]), "a")).toThrow(
+    expect.objectContaining({ code: "NOTHING_INSTALLED", message: expect.stringContaining("lists no packages") }),
+  );
+});
+
 it("makes valid ids that differ whenever the paths do", () => {
   const paths = fc.uniqueArray(fc.string({ unit: "binary", minLength: 1 }).map((name) => `node_modules/${name}`));
   fc.assert(

@@ -45,8 +45,8 @@ const plain = { width: 80, colour: "plain" } as const;
 it("shows a package in one row of the terminal's table, and the totals", () => {
   expect(renderTable(reportWith({}), plain)).toBe(`Dependency audit of shop 1.0.0 (/shop)
 
-package  version  licence  class       file             size  node
-zod      1.0.0    MIT      permissive  as declared   12.3 kB  ok
+package  version  licence  class       file            size  node
+zod      1.0.0    MIT      permissive  as declared  12.3 kB  ok
 
 Packages       1 (1 for production)
 On disk        12.3 kB in 3 files
@@ -55,7 +55,8 @@ Node           20.20.2: 0 packages need another
 Duplicates     0 packages in more than one version
 Not installed  0
 
-Largest        zod 12.3 kB
+Largest
+12.3 kB  zod
 
 Nothing to look at first.
 `);
@@ -72,6 +73,13 @@ it.each([60, 80, 100, 200])("keeps every line of the table within %i columns", (
   });
   const lines = renderTable(report, { width, colour: "plain" }).split("\n");
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+});
+
+it("leaves columns out before it cuts names short", () => {
+  const report = reportWith({ rows: [rowOf("@rolldown/binding-linux-x64-gnu", "MIT OR Apache-2.0")] });
+  const [, , headings, row] = renderTable(report, plain).split("\n");
+  expect(headings?.split(/ +/)).toEqual(["package", "version", "licence", "size", "node"]);
+  expect(row).toContain("@rolldown/binding-linux-x64-gnu  1.0.0    MIT OR Apache-2.0");
 });
 
 it("lets no control character of a package reach the terminal", () => {

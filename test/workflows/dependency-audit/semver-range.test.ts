@@ -62,9 +62,13 @@ it.each<[string, string]>([
 
 it.each([
   ...["latest", "node >=6", ">=", "^", "08", "1.2.3.4", ">=18,", "99999999999999999999", "1 -", "a || 20", ">=4 LTS"],
-  ...["1.2.3-", "1.2.3-01", "==18", ">=<18", "18 -20-", "≥18", "|".repeat(99), ">".repeat(2000), "1.".repeat(600)],
+  ...["1.2.3-", "1.2.3-01", ">=<18", "18 -20-", "≥18", "20 |"],
 ])("reads no range in %j", (range) => {
-  expect(parseRange(range) === null || range.startsWith("|")).toBe(true);
+  expect(parseRange(range)).toBeNull();
+});
+
+it("reads no range in texts far longer than any range", () => {
+  for (const piece of [">", "1.", "||", "1 - ", "^ "]) expect(parseRange(piece.repeat(100_000))).toBeNull();
 });
 
 it.each(["20", "20.1", "x.1.2", "1.2.3.4", "", "01.2.3", "1.2.3-01", "9007199254740993.0.0"])(

@@ -1,0 +1,51 @@
+/** The orchestrator's broadcasts, validated: each at most once, so they are for looking on, not for deciding. */
+import type { Connection, Subscription } from "../jetstream/connection.js";
+import type { Logger } from "../logger.js";
+import { decodeMessage } from "../protocol/decode.js";
+import { SystemEventMessage } from "../protocol/system-message.js";
+
+export type SystemEvent = SystemEventMessage;
+
+/** What is kept for a reader that is slower than the events; beyond it the oldest are dropped. */
+const EVENTS_WAITING_MAX = 10_000;
+
+export function listenToEvents(
+  connection: Connection,
+  subject: string,
+  listener: (event: SystemEvent) => void,
+  logger: Logger,
+): Subscription {
+  return connection.subscribe(subject, (message) => {
+    const event = decodeMessage(SystemEventMessage, message.data);
+    if (event.ok) listener(event.value);
+    else logger.debug({ reason: event.failure.message }, "ignored a system event that cannot be read");
+  });
+}
+
+/** The events of one subscription, as they come, until the signal aborts or the reader leaves its loop. */
+export async function* eventsOf(
+  subscribe: (listener: (event: SystemEvent) => void) => Subscription,
+  signal: AbortSignal,
+): AsyncGenerator<SystemEvent, void, undefined> {
+  const waiting: SystemEvent[] = [];
+  let wake: () => void = () => undefined;
+  const onAbort = (): void => wake();
+  const subscription = subscribe((event) => {
+    waiting.push(event);
+    if (waiting.length > EVENTS_WAITING_MAX) waiting.shift();
+    wake();
+  });
+  signal.addEventListener("abort", onAbort);
+  try {
+    while (!signal.aborted) {
+      for (const event of waiting.splice(0)) yield event;
+      if (waiting.length > 0 || signal.aborted) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    subscription.unsubscribe();
+  }
+}

@@ -1,0 +1,51 @@
+/** How a task ended, as a type, and as an error where its output was asked for and there is none. */
+import type { Failure } from "../protocol/failure.js";
+import type { TaskView } from "../protocol/task-message.js";
+
+export type EndedTaskState = "completed" | "failed" | "cancelled" | "timed_out";
+
+/** A task that has ended; `output` is there if `state` is "completed" and the task returned something. */
+export type EndedTask = TaskView & { readonly state: EndedTaskState };
+
+const endedTaskStates: ReadonlySet<string> = new Set<EndedTaskState>(["completed", "failed", "cancelled", "timed_out"]);
+
+export function isEnded(task: TaskView): task is EndedTask {
+  return endedTaskStates.has(task.state);
+}
+
+/** The task whose output was asked for ended without one. `cause` is what its code threw, stack included. */
+export class TaskFailedError extends Error {
+  override readonly name = "TaskFailedError";
+  readonly taskId: string;
+  readonly state: Exclude<EndedTaskState, "completed">;
+  /** Of the attempts, the last one's number. */
+  readonly attempt: number;
+  /** `failure.type` is what retry policies match on. */
+  readonly failure: Failure;
+
+  constructor(task: TaskView, state: Exclude<EndedTaskState, "completed">) {
+    const failure = task.error ?? { type: state.toUpperCase(), message: task.reason ?? `the task ended ${state}` };
+    const how = state === "timed_out" ? "timed out" : state === "failed" ? "failed" : "was cancelled";
+    super(`task ${task.taskId} (${task.type}) ${how} after attempt ${task.attempt}: ${failure.message}`, {
+      cause: causeOf(failure),
+    });
+    this.taskId = task.taskId;
+    this.state = state;
+    this.attempt = task.attempt;
+    this.failure = failure;
+  }
+}
+
+/** @throws TaskFailedError unless it completed. */
+export function outputOf(task: EndedTask): unknown {
+  if (task.state === "completed") return task.output;
+  throw new TaskFailedError(task, task.state);
+}
+
+function causeOf({ type, message, stack }: Failure): Error {
+  const cause = new Error(message);
+  cause.name = type;
+  // Where it was thrown, on the agent; not where it was read.
+  cause.stack = stack ?? `${type}: ${message}`;
+  return cause;
+}

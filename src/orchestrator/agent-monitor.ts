@@ -1,0 +1,75 @@
+/**
+ * Watches for silent agents, and first of all itself: silence counts only while this process was awake and connected.
+ * A late tick means it was paused (a stopped process, a suspended laptop, a long collection); a probe that does not
+ * come back means that it hears nobody. Either way the observation starts anew.
+ */
+import type { Clock } from "../clock.js";
+import type { Core } from "../core/core.js";
+import type { Connection, Subscription } from "../jetstream/connection.js";
+import type { Logger } from "../logger.js";
+
+/** A tick this late is a pause, not jitter. */
+const PAUSE_MS = 2_000;
+
+export interface AgentMonitorOptions {
+  readonly core: Core;
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly heartbeatIntervalMs: number;
+}
+
+export class AgentMonitor {
+  readonly #options: AgentMonitorOptions;
+  readonly #tickMs: number;
+  readonly #inbox: string;
+  #subscription: Subscription | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #lastTickAt = 0;
+  #probesSent = 0;
+  #probesSeen = 0;
+
+  constructor(options: AgentMonitorOptions) {
+    this.#options = options;
+    this.#tickMs = Math.min(1_000, Math.max(50, Math.floor(options.heartbeatIntervalMs / 2)));
+    this.#inbox = options.connection.newInbox();
+  }
+
+  start(): void {
+    const { connection, clock } = this.#options;
+    this.#subscription = connection.subscribe(this.#inbox, () => {
+      this.#probesSeen = this.#probesSent;
+    });
+    this.#lastTickAt = clock.monotonicNow();
+    this.#timer = setInterval(() => this.runOnce(), this.#tickMs);
+  }
+
+  stop(): void {
+    this.#subscription?.unsubscribe();
+    this.#subscription = null;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  /** The probe is answered by the server itself; it was sent one tick ago. */
+  get isHearing(): boolean {
+    return this.#probesSeen === this.#probesSent;
+  }
+
+  runOnce(): void {
+    const { core, clock, logger, connection } = this.#options;
+    const monotonicAt = clock.monotonicNow();
+    const lateMs = monotonicAt - this.#lastTickAt - this.#tickMs;
+    this.#lastTickAt = monotonicAt;
+    if (lateMs > PAUSE_MS) {
+      logger.warn({ pausedMs: Math.round(lateMs) }, "this process was paused; silence of agents is measured anew from now");
+      core.observerResumed(monotonicAt);
+    } else if (!this.isHearing) {
+      core.observerResumed(monotonicAt);
+    } else {
+      core.checkSilence({ at: clock.now(), monotonicAt });
+    }
+    this.#probesSent += 1;
+    connection.publish(this.#inbox, "");
+  }
+}

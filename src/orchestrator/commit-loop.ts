@@ -1,0 +1,228 @@
+/**
+ * The one write path: decisions are gathered, appended to the journal in one message, and only then let go.
+ *
+ * One append is in flight at a time; what is decided meanwhile goes into the next. So with fsync on, hundreds of
+ * transitions cost what one does. A decision's facts never span two messages.
+ *
+ * A crash before the append: nothing happened, and whoever asked will ask again. A crash after it: the facts hold,
+ * and recovery derives the outstanding effects from state.
+ */
+import { PerdureError } from "../errors.js";
+import type { Outbox } from "../core/ledger.js";
+import type { Logger } from "../logger.js";
+import { FLUSH_BYTES_TARGET } from "../protocol/limits.js";
+import type { Release } from "./release.js";
+
+/** The journal as this loop needs it. */
+export interface CommitLog {
+  readonly lastSequence: number;
+  append(flush: { readonly flushId: string; readonly bytes: Uint8Array }): Promise<
+    { readonly outcome: "appended"; readonly sequence: number } | { readonly outcome: "fenced" }
+  >;
+}
+
+/** One decision: durable as a whole or not at all. */
+interface Group {
+  /** The facts as JSON, joined by commas; empty where there are only effects. */
+  readonly facts: string;
+  readonly releases: readonly Release[];
+  readonly resultsSequence: number;
+}
+
+/** Takes a picture of the state at a moment when the journal holds exactly that state. */
+export type Snapshot = (journalSequence: number, resultsSequence: number) => void;
+
+const utf8 = new TextEncoder();
+
+export class CommitLoop {
+  readonly #log: CommitLog;
+  readonly #leaderId: string;
+  readonly #logger: Logger;
+  readonly #beforeFlush: () => void;
+  readonly #release: (release: Release) => void;
+  readonly #onEnd: (reason: "fenced" | PerdureError) => void;
+
+  #pending: Group[] = [];
+  #resultsSequence: number;
+  #flushCount = 0;
+  #state: "idle" | "scheduled" | "appending" | "ended" = "idle";
+  #snapshots: Snapshot[] = [];
+  #idleWaiters: (() => void)[] = [];
+  /** Of recent appends, for the status and the metrics. */
+  readonly stats = { flushes: 0, facts: 0, appendMsTotal: 0, appendMsMax: 0 };
+
+  constructor(options: {
+    readonly log: CommitLog;
+    /** Tells this leadership's flushes from all others. */
+    readonly leaderId: string;
+    readonly resultsSequence: number;
+    readonly logger: Logger;
+    /** Last chance to decide more before a flush is built. */
+    readonly beforeFlush: () => void;
+    readonly release: (release: Release) => void;
+    /** The loop has ended: nothing more will be written by this leadership. */
+    readonly onEnd: (reason: "fenced" | PerdureError) => void;
+  }) {
+    this.#log = options.log;
+    this.#leaderId = options.leaderId;
+    this.#resultsSequence = options.resultsSequence;
+    this.#logger = options.logger;
+    this.#beforeFlush = options.beforeFlush;
+    this.#release = options.release;
+    this.#onEnd = options.onEnd;
+  }
+
+  /** Results up to here are contained in what was decided so far. */
+  noteResult(sequence: number): void {
+    this.#resultsSequence = sequence;
+  }
+
+  get resultsSequence(): number {
+    return this.#resultsSequence;
+  }
+
+  /** Takes up a decision. */
+  add(outbox: Outbox): void {
+    if (outbox.facts.length === 0 && outbox.effects.length === 0) return;
+    const facts = outbox.facts.length === 0 ? "" : JSON.stringify(outbox.facts).slice(1, -1);
+    this.stats.facts += outbox.facts.length;
+    this.#push({ facts, releases: outbox.effects, resultsSequence: this.#resultsSequence });
+  }
+
+  /** Lets something go after everything decided so far is on disk: what it says may rest on it. */
+  releaseAfter(release: Release): void {
+    this.#push({ facts: "", releases: [release], resultsSequence: this.#resultsSequence });
+  }
+
+  /** Makes sure that `beforeFlush` runs soon, where nothing was decided but time has passed. */
+  wake(): void {
+    this.#schedule();
+  }
+
+  /** Calls back once, as soon as the journal holds exactly the state in memory, before that changes again. */
+  atNextBarrier(snapshot: Snapshot): void {
+    this.#snapshots.push(snapshot);
+    this.#schedule();
+  }
+
+  /** Resolves when everything decided so far is on disk and let go. */
+  async drained(): Promise<void> {
+    if (this.#state === "idle" || this.#state === "ended") return;
+    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Writes nothing more; what is pending is forgotten, as a crash would. */
+  end(): void {
+    this.#state = "ended";
+    this.#pending = [];
+    this.#snapshots = [];
+    this.#wakeIdleWaiters();
+  }
+
+  #push(group: Group): void {
+    if (this.#state === "ended") return;
+    this.#pending.push(group);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#state !== "idle") return;
+    this.#state = "scheduled";
+    // After the messages that arrived together: they belong into one flush.
+    setImmediate(() => {
+      this.#run().catch((cause: unknown) => this.#fail(cause));
+    });
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#state === "ended") return;
+      this.#state = "appending";
+      this.#beforeFlush();
+      const { groups, facts, resultsSequence } = this.#takeGroups();
+      if (groups.length === 0 && this.#snapshots.length === 0) break;
+
+      const barrier = this.#pending.length === 0 ? this.#snapshots.splice(0) : [];
+      if (facts !== "") {
+        this.#flushCount += 1;
+        const flushId = `${this.#leaderId}.${this.#flushCount}`;
+        const bytes = utf8.encode(`{"flushId":"${flushId}","resultsSequence":${resultsSequence},"facts":[${facts}]}`);
+        // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
+        const sequence = this.#log.lastSequence + 1;
+        for (const snapshot of barrier) snapshot(sequence, resultsSequence);
+        const startedAt = performance.now();
+        const appended = await this.#log.append({ flushId, bytes });
+        if (this.#hasEnded()) return;
+        if (appended.outcome === "fenced") {
+          this.end();
+          this.#onEnd("fenced");
+          return;
+        }
+        if (appended.sequence !== sequence) {
+          throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
+        }
+        this.#count(performance.now() - startedAt);
+      } else {
+        for (const snapshot of barrier) snapshot(this.#log.lastSequence, resultsSequence);
+      }
+      for (const group of groups) {
+        for (const release of group.releases) this.#letGo(release);
+      }
+    }
+    this.#state = "idle";
+    this.#wakeIdleWaiters();
+  }
+
+  /** Takes pending decisions up to the size at which a larger flush no longer pays. */
+  #takeGroups(): { groups: readonly Group[]; facts: string; resultsSequence: number } {
+    const parts: string[] = [];
+    let length = 0;
+    let count = 0;
+    while (count < this.#pending.length && (count === 0 || length < FLUSH_BYTES_TARGET)) {
+      const { facts } = this.#pending[count] as Group;
+      if (facts !== "") {
+        parts.push(facts);
+        length += facts.length;
+      }
+      count += 1;
+      const next = this.#pending[count];
+      if (next !== undefined && length + next.facts.length > FLUSH_BYTES_TARGET && length > 0) break;
+    }
+    const groups = count === this.#pending.length ? this.#pending : this.#pending.slice(0, count);
+    this.#pending = count === this.#pending.length ? [] : this.#pending.slice(count);
+    return { groups, facts: parts.join(","), resultsSequence: groups.at(-1)?.resultsSequence ?? this.#resultsSequence };
+  }
+
+  #letGo(release: Release): void {
+    try {
+      this.#release(release);
+    } catch (cause) {
+      // The facts hold; whoever waits for this effect asks again or is sent it again.
+      this.#logger.error({ err: cause, kind: release.kind }, "an effect could not be let go");
+    }
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === "ended";
+  }
+
+  #count(ms: number): void {
+    this.stats.flushes += 1;
+    this.stats.appendMsTotal += ms;
+    this.stats.appendMsMax = Math.max(this.stats.appendMsMax, ms);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#hasEnded()) return;
+    this.end();
+    this.#onEnd(
+      cause instanceof PerdureError
+        ? cause
+        : new PerdureError("INTERNAL", "the commit loop ended on an unexpected error; nothing undurable was let go", { cause }),
+    );
+  }
+
+  #wakeIdleWaiters(): void {
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+}

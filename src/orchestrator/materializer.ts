@@ -1,0 +1,209 @@
+/**
+ * Journal -> buckets, behind the commit loop's back: copies changed records to JetStream KV, then writes the
+ * checkpoint, then trims what the checkpoint covers.
+ *
+ * A crash at any point leaves the buckets at most ahead of the checkpoint, never behind it: each record says at which
+ * journal sequence it stands, and replay skips older facts for it. An ended task is written to its own bucket before
+ * its key leaves the live one.
+ */
+import type { Clock } from "../clock.js";
+import type { Ledger } from "../core/ledger.js";
+import type { Logger } from "../logger.js";
+import type { Checkpoint } from "../protocol/fact.js";
+import type { AgentId, TaskId } from "../protocol/ids.js";
+import { endedStates } from "../protocol/task-record.js";
+import type { CommitLoop } from "./commit-loop.js";
+import type { EndedTasks } from "./ended-tasks.js";
+import { encodeStored } from "./stored-record.js";
+
+export interface RecordWrite {
+  readonly key: string;
+  /** null: the key goes. */
+  readonly value: string | null;
+  readonly ttlMs?: number;
+}
+
+export interface WritableBucket {
+  write(changes: readonly RecordWrite[]): Promise<{ readonly outcome: "written" | "fenced" }>;
+}
+
+export interface MaterializerOptions {
+  readonly ledger: Ledger;
+  readonly loop: CommitLoop;
+  readonly endedTasks: EndedTasks;
+  readonly buckets: {
+    readonly tasks: WritableBucket;
+    readonly endedTasks: WritableBucket;
+    readonly agents: WritableBucket;
+  };
+  readonly writeCheckpoint: (checkpoint: Checkpoint) => Promise<{ readonly outcome: "written" | "fenced" }>;
+  /** Drops what the checkpoint covers from the journal and the results. */
+  readonly trim: (checkpoint: Checkpoint) => Promise<void>;
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onFenced: () => void;
+  /** Task ids whose keys are in the live bucket at the start. */
+  readonly liveKeys: Set<TaskId>;
+  readonly checkpointSequence: number;
+}
+
+/** How long changes gather before they are copied: most tasks end meanwhile and are written once. */
+const INTERVAL_MS = 250;
+/** Trimming is a request to the server each; it need not follow every checkpoint. */
+const TRIM_INTERVAL_MS = 5_000;
+/** A lost or departed agent's record keeps its incarnation from starting again at 1. */
+const AGENT_TOMBSTONE_MS = 7 * 86_400_000;
+/** Ended tasks kept in memory for whoever asks right after the end. */
+const RECENT_MAX = 10_000;
+
+interface Picture {
+  readonly checkpoint: Checkpoint;
+  readonly live: RecordWrite[];
+  readonly ended: RecordWrite[];
+  readonly agents: RecordWrite[];
+  readonly endedIds: TaskId[];
+}
+
+export class Materializer {
+  readonly #options: MaterializerOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> | null = null;
+  #lastTrimAt = 0;
+  /** Ended tasks still in memory, oldest first. */
+  #recent: TaskId[] = [];
+  #state: "running" | "stopped" = "stopped";
+  checkpointSequence: number;
+
+  constructor(options: MaterializerOptions) {
+    this.#options = options;
+    this.checkpointSequence = options.checkpointSequence;
+  }
+
+  start(): void {
+    this.#state = "running";
+    this.#arm();
+  }
+
+  /** Stops after the copy under way. */
+  async stop(): Promise<void> {
+    this.#state = "stopped";
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    await this.#running;
+  }
+
+  /** Copies everything decided so far; for an orderly end, so that the next leader has nothing to replay. */
+  async runOnce(): Promise<void> {
+    const picture = await new Promise<Picture>((resolve) => {
+      this.#options.loop.atNextBarrier((journal, results) => resolve(this.#takePicture(journal, results)));
+    });
+    // The picture is of a flush that is on its way; nothing of it may be written before it is on disk.
+    await this.#options.loop.drained();
+    await this.#write(picture);
+  }
+
+  #arm(): void {
+    if (this.#state === "stopped") return;
+    this.#timer = setTimeout(() => {
+      const { ledger, logger } = this.#options;
+      const idle = ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0;
+      if (idle) return this.#arm();
+      this.#running = this.runOnce()
+        .catch((cause: unknown) => {
+          // The journal holds everything; what was not copied now is copied next time or replayed.
+          logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
+        })
+        .finally(() => {
+          this.#running = null;
+          this.#arm();
+        });
+    }, INTERVAL_MS);
+  }
+
+  #takePicture(journalSequence: number, resultsSequence: number): Picture {
+    const { ledger, clock, retentionMs, liveKeys } = this.#options;
+    const now = clock.now();
+    const picture: Picture = {
+      checkpoint: { journalSequence, resultsSequence, nextOrder: ledger.nextOrder, at: now },
+      live: [],
+      ended: [],
+      agents: [],
+      endedIds: [],
+    };
+    const tasks = ledger.dirtyTasks;
+    ledger.dirtyTasks = new Set();
+    for (const taskId of tasks) {
+      const record = ledger.tasks.get(taskId);
+      if (record === undefined) continue;
+      const value = encodeStored(journalSequence, record);
+      if (!endedStates.has(record.state) || ledger.graph.hasDependents(taskId)) {
+        liveKeys.add(taskId);
+        picture.live.push({ key: taskId, value });
+        continue;
+      }
+      // Retention starts when nobody needs the task any more, which for most is when it ended.
+      picture.ended.push({ key: taskId, value, ttlMs: retentionMs });
+      picture.endedIds.push(taskId);
+      if (liveKeys.delete(taskId)) picture.live.push({ key: taskId, value: null });
+    }
+    const agents = ledger.dirtyAgents;
+    ledger.dirtyAgents = new Set();
+    for (const agentId of agents) {
+      const record = ledger.agents.get(agentId);
+      if (record === undefined) continue;
+      const value = encodeStored(journalSequence, record);
+      const ended = record.state === "lost" || record.state === "gone";
+      picture.agents.push(ended ? { key: agentId, value, ttlMs: AGENT_TOMBSTONE_MS } : { key: agentId, value });
+    }
+    return picture;
+  }
+
+  async #write(picture: Picture): Promise<void> {
+    const { buckets, writeCheckpoint, endedTasks, clock, onFenced } = this.#options;
+    try {
+      // Ended before live: a key must be in one of the two at any time.
+      const steps = [
+        () => buckets.endedTasks.write(picture.ended),
+        () => buckets.tasks.write(picture.live),
+        () => buckets.agents.write(picture.agents),
+        () => writeCheckpoint(picture.checkpoint),
+      ];
+      for (const step of steps) {
+        if ((await step()).outcome === "fenced") {
+          onFenced();
+          return;
+        }
+      }
+    } catch (cause) {
+      this.#markDirtyAgain(picture);
+      throw cause;
+    }
+    this.checkpointSequence = picture.checkpoint.journalSequence;
+    for (const taskId of picture.endedIds) endedTasks.add(taskId, clock.now());
+    this.#forget(picture.endedIds);
+    if (clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS || this.#state === "stopped") {
+      this.#lastTrimAt = clock.monotonicNow();
+      await this.#options.trim(picture.checkpoint);
+    }
+  }
+
+  #forget(endedIds: readonly TaskId[]): void {
+    for (const taskId of endedIds) this.#recent.push(taskId);
+    const surplus = this.#recent.length - RECENT_MAX;
+    if (surplus <= 0) return;
+    for (const taskId of this.#recent.slice(0, surplus)) this.#options.ledger.forgetTask(taskId);
+    this.#recent = this.#recent.slice(surplus);
+  }
+
+  #markDirtyAgain(picture: Picture): void {
+    const { ledger, liveKeys } = this.#options;
+    for (const { key, value } of picture.live) {
+      ledger.dirtyTasks.add(key as TaskId);
+      // Whether the key went is unknown: it is taken out again, which costs nothing if it is not there.
+      if (value === null) liveKeys.add(key as TaskId);
+    }
+    for (const taskId of picture.endedIds) ledger.dirtyTasks.add(taskId);
+    for (const { key } of picture.agents) ledger.dirtyAgents.add(key as AgentId);
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Requests of clients -> decisions of the core -> answers.
+ *
+ * Every answer is let go through the commit loop, so it never speaks of what is not on disk. Only a leader with a
+ * fresh lease answers: others let the client ask again.
+ */
+import type { z } from "zod";
+import type { Clock } from "../clock.js";
+import type { Core } from "../core/core.js";
+import { unknownTask } from "../core/core.js";
+import { idsNamedBy, type Refusal } from "../core/submission.js";
+import { taskView } from "../core/views.js";
+import type { Message } from "../jetstream/connection.js";
+import type { Logger } from "../logger.js";
+import { decodeMessage } from "../protocol/decode.js";
+import type { TaskId } from "../protocol/ids.js";
+import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
+import type { Subjects } from "../protocol/subjects.js";
+import { SystemStatusRequest } from "../protocol/system-message.js";
+import { TaskListRequest, TaskRequest, TaskSubmissionMessage, TaskWaitRequest } from "../protocol/task-message.js";
+import { endedStates, type TaskRecord } from "../protocol/task-record.js";
+import type { CommitLoop } from "./commit-loop.js";
+import type { EndedTasks } from "./ended-tasks.js";
+import type { Respond } from "./release.js";
+import type { Stamp } from "./run-effects.js";
+import type { Waiters } from "./waiters.js";
+
+export interface Endpoint {
+  readonly name: string;
+  readonly subject: string;
+  readonly handle: (message: Message, respond: Respond) => void;
+}
+
+const LIST_LIMIT_DEFAULT = 100;
+
+export interface RequestIntakeOptions {
+  readonly core: Core;
+  readonly loop: CommitLoop;
+  readonly waiters: Waiters;
+  readonly endedTasks: EndedTasks;
+  readonly subjects: Subjects;
+  readonly stamp: Stamp;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether this process may still speak as the leader. */
+  readonly mayAnswer: () => boolean;
+  readonly describeSystem: () => object;
+  readonly describeHealth: () => object;
+}
+
+export class RequestIntake {
+  readonly #options: RequestIntakeOptions;
+
+  constructor(options: RequestIntakeOptions) {
+    this.#options = options;
+  }
+
+  endpoints(): readonly Endpoint[] {
+    const { subjects } = this.#options;
+    return [
+      this.#endpoint("task-submit", subjects.taskSubmit, TaskSubmissionMessage, (request, respond, bytes) =>
+        this.#submit(request, respond, bytes),
+      ),
+      this.#endpoint("task-get", subjects.taskGet, TaskRequest, ({ taskId }, respond) =>
+        this.#withTask(taskId, respond, (record) => this.#answerTask(record, respond)),
+      ),
+      this.#endpoint("task-wait", subjects.taskWait, TaskWaitRequest, ({ taskId, timeoutMs }, respond) =>
+        this.#withTask(taskId, respond, (record) => this.#wait(record, respond, timeoutMs ?? WAIT_TIMEOUT_MS_MAX)),
+      ),
+      this.#endpoint("task-cancel", subjects.taskCancel, TaskRequest, ({ taskId }, respond) =>
+        this.#withTask(taskId, respond, (record) => {
+          this.#options.core.cancel(taskId, this.#options.clock.now());
+          this.#answerTask(record, respond);
+        }),
+      ),
+      this.#endpoint("task-explain", subjects.taskExplain, TaskRequest, ({ taskId }, respond) =>
+        this.#withTask(taskId, respond, (record) => {
+          const { state, reason } = this.#view(record);
+          this.#answer(respond, { explanation: { taskId, state, reason } });
+        }),
+      ),
+      this.#endpoint("task-list", subjects.taskList, TaskListRequest, (request, respond) =>
+        this.#answer(
+          respond,
+          this.#options.core.list(request, request.limit ?? LIST_LIMIT_DEFAULT, this.#options.clock.now()),
+        ),
+      ),
+      this.#endpoint("system-status", subjects.systemStatus, SystemStatusRequest, (_, respond) =>
+        this.#answer(respond, this.#options.describeSystem()),
+      ),
+      this.#endpoint("health", subjects.health, SystemStatusRequest, (_, respond) =>
+        this.#answer(respond, this.#options.describeHealth()),
+      ),
+    ];
+  }
+
+  #endpoint<S extends z.ZodType>(
+    name: string,
+    subject: string,
+    schema: S,
+    handle: (request: z.infer<S>, respond: Respond, bytes: number) => void | Promise<void>,
+  ): Endpoint {
+    return {
+      name,
+      subject,
+      handle: (message, respond) => {
+        if (!this.#options.mayAnswer()) {
+          this.#refuse(respond, {
+            code: "NOT_READY",
+            message: "this orchestrator is not sure to be the leader any more and answered nothing; ask again.",
+          });
+          return;
+        }
+        const parsed = decodeMessage(schema, message.data);
+        if (!parsed.ok) {
+          const { code, message: why, fields } = parsed.failure;
+          this.#refuse(respond, { code, message: `request on ${subject} refused: ${why}`, details: { fields } });
+          return;
+        }
+        const failed = (cause: unknown): void => {
+          this.#options.logger.error({ err: cause, subject }, "a request could not be handled");
+          this.#refuse(respond, {
+            code: "INTERNAL",
+            message: `the orchestrator could not handle the request on ${subject}; whether it took effect is unknown. Ask again with the same ids.`,
+          });
+        };
+        try {
+          handle(parsed.value, respond, message.data.byteLength)?.catch(failed);
+        } catch (cause) {
+          failed(cause);
+        }
+      },
+    };
+  }
+
+  #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, bytes: number): void | Promise<void> {
+    const { messageId, preferredAgentId } = request;
+    const tasks = request.tasks ?? (request.task === undefined ? [] : [request.task]);
+    const { core, endedTasks, clock } = this.#options;
+    const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
+      const submitted = core.submit({ messageId, tasks, preferredAgentId, bytes, ended }, clock.now());
+      if (!submitted.ok) this.#refuse(respond, submitted.refusal);
+      else if (request.tasks === undefined) this.#answer(respond, { taskId: submitted.taskIds[0] });
+      else this.#answer(respond, { taskIds: submitted.taskIds });
+    };
+    // Nearly always nothing has to be read: a new id is known to be new without asking the server.
+    const absent = idsNamedBy({ messageId, tasks }).filter((id) => !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
+    if (absent.length === 0) return decide(new Map());
+    return endedTasks.getAll(absent).then(decide);
+  }
+
+  #wait(record: TaskRecord, respond: Respond, timeoutMs: number): void {
+    if (endedStates.has(record.state)) {
+      this.#answerTask(record, respond);
+      return;
+    }
+    this.#options.waiters.add(record.spec.taskId, respond, timeoutMs, () => this.#answerTask(record, respond));
+  }
+
+  /** Finds a task in memory or among the ended ones; refuses the request if there is none. */
+  #withTask(taskId: TaskId, respond: Respond, then: (record: TaskRecord) => void): void | Promise<void> {
+    const { core, endedTasks } = this.#options;
+    const record = core.ledger.tasks.get(taskId);
+    if (record !== undefined) return then(record);
+    if (!endedTasks.mayHold(taskId)) return this.#refuse(respond, unknownTask(taskId));
+    return endedTasks.get(taskId).then((ended) => {
+      // It may have been submitted while the store was asked.
+      const found = core.ledger.tasks.get(taskId) ?? ended;
+      if (found === null) this.#refuse(respond, unknownTask(taskId));
+      else then(found);
+    });
+  }
+
+  #view(record: TaskRecord) {
+    const { core, clock } = this.#options;
+    const now = clock.now();
+    return { ...taskView(record, core.explain(record, now)), reason: core.explain(record, now) };
+  }
+
+  #answerTask(record: TaskRecord, respond: Respond): void {
+    this.#answer(respond, { task: this.#options.core.view(record, this.#options.clock.now()) });
+  }
+
+  #answer(respond: Respond, fields: object): void {
+    this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body: this.#options.stamp(fields) });
+  }
+
+  #refuse(respond: Respond, error: Refusal): void {
+    const body = this.#options.stamp({ error });
+    this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body, errorCode: error.code });
+  }
+}

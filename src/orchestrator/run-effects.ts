@@ -1,0 +1,108 @@
+/** Effect -> publish. Each is safe to repeat, and none waits for an answer. */
+import type { Clock } from "../clock.js";
+import type { Core } from "../core/core.js";
+import { assignmentOf } from "../core/views.js";
+import type { Connection } from "../jetstream/connection.js";
+import type { Effect } from "../machines/effect.js";
+import type { TaskId } from "../protocol/ids.js";
+import type { Subjects } from "../protocol/subjects.js";
+import type { Release } from "./release.js";
+import type { Waiters } from "./waiters.js";
+
+/** Stamps a message: `{messageId, timestamp, ...fields}` as JSON. */
+export type Stamp = (fields: object) => string;
+
+export interface Unsendable {
+  readonly taskId: TaskId;
+  readonly token: string;
+  readonly bytes: number;
+  readonly maximumBytes: number;
+}
+
+export class EffectRunner {
+  readonly #connection: Connection;
+  readonly #subjects: Subjects;
+  readonly #core: Core;
+  readonly #waiters: Waiters;
+  readonly #stamp: Stamp;
+  readonly #clock: Clock;
+  /** Prefix of the reply subjects on which the server says that nobody listens. */
+  readonly #undeliveredInbox: string;
+  readonly #onUnsendable: (unsendable: Unsendable) => void;
+
+  constructor(options: {
+    readonly connection: Connection;
+    readonly subjects: Subjects;
+    readonly core: Core;
+    readonly waiters: Waiters;
+    readonly stamp: Stamp;
+    readonly clock: Clock;
+    readonly undeliveredInbox: string;
+    /** An assignment that no message can hold, for what its dependencies returned. */
+    readonly onUnsendable: (unsendable: Unsendable) => void;
+  }) {
+    this.#connection = options.connection;
+    this.#subjects = options.subjects;
+    this.#core = options.core;
+    this.#waiters = options.waiters;
+    this.#stamp = options.stamp;
+    this.#clock = options.clock;
+    this.#onUnsendable = options.onUnsendable;
+    this.#undeliveredInbox = options.undeliveredInbox;
+  }
+
+  run(release: Release): void {
+    switch (release.kind) {
+      case "answerRequest":
+        release.respond(release.body, release.errorCode);
+        return;
+      case "dispatchTask":
+        this.#dispatch(release);
+        return;
+      case "cancelAttempt": {
+        const { agentId, taskId, attempt, token } = release;
+        const status = { agentId, state: "cancel", taskId, attempt, token };
+        this.#connection.publish(this.#subjects.agentStatus(agentId), this.#stamp({ status }));
+        return;
+      }
+      case "orderAgent": {
+        const { agentId, state, incarnation } = release;
+        const status = { agentId, state, incarnation };
+        this.#connection.publish(this.#subjects.agentStatus(agentId), this.#stamp({ status }));
+        return;
+      }
+      case "answerWaiters":
+        this.#answerWaiters(release);
+        return;
+      case "broadcastEvent": {
+        const { eventType, payload } = release;
+        this.#connection.publish(this.#subjects.systemEvent, this.#stamp({ eventType, payload }));
+        return;
+      }
+    }
+  }
+
+  #dispatch({ taskId, token }: Extract<Effect, { kind: "dispatchTask" }>): void {
+    const record = this.#core.ledger.tasks.get(taskId);
+    const task = record === undefined ? null : assignmentOf(record, token, this.#core.ledger);
+    // Ended or moved on while the flush was under way.
+    if (record === undefined || task === null || record.agentId === null) return;
+    const body = this.#stamp({ task });
+    const maximumBytes = this.#connection.maxPayloadBytes;
+    // A UTF-16 unit takes at most three bytes: most messages need no exact measure.
+    if (body.length * 3 > maximumBytes && Buffer.byteLength(body) > maximumBytes) {
+      this.#onUnsendable({ taskId, token, bytes: Buffer.byteLength(body), maximumBytes });
+      return;
+    }
+    const reply = `${this.#undeliveredInbox}.${taskId}.${token}`;
+    this.#connection.publish(this.#subjects.agentTask(record.agentId), body, { reply });
+  }
+
+  #answerWaiters({ taskId }: Extract<Effect, { kind: "answerWaiters" }>): void {
+    const waiting = this.#waiters.take(taskId);
+    const record = this.#core.ledger.tasks.get(taskId);
+    if (waiting.length === 0 || record === undefined) return;
+    const body = this.#stamp({ task: this.#core.view(record, this.#clock.now()) });
+    for (const respond of waiting) respond(body);
+  }
+}
