@@ -153,9 +153,10 @@ class AgentProcess implements Agent {
         else this.#registerAgain();
         break;
       case "superseded":
-        // It names the incarnation that was replaced. A process that does not know its own yet is about to be told.
-        if (order.incarnation === undefined) this.#askWhoWeAre();
-        else if (this.#incarnation !== undefined && this.#incarnation <= order.incarnation) this.#beSuperseded();
+        // Where it may be meant for either process of the id, each asks in person.
+        if (this.#incarnation === undefined) break;
+        if (order.incarnation !== undefined && order.incarnation > this.#incarnation) this.#beSuperseded();
+        else if (order.incarnation === undefined || order.incarnation === this.#incarnation) this.#askWhoWeAre();
         break;
     }
   }

@@ -26,6 +26,8 @@ export interface IdempotentRequest<S extends z.ZodType> {
   /** How long to ask in all; Infinity for as long as it takes. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The client's own; only looked at between tries, for thousands of listeners on one signal are slow to remove. */
+  readonly closing: AbortSignal;
   /** For the error's sentence: "the submission of task t-1". */
   readonly what: string;
   readonly clock: Clock;
@@ -48,11 +50,12 @@ const untouchedCodes: ReadonlySet<ErrorCode> = new Set(["NO_RESPONDERS", "NOT_RE
  *   CONNECTION_FAILED where the connection was closed; INVALID_MESSAGE for an answer that cannot be read.
  */
 export async function askUntilAnswered<S extends z.ZodType>(request: IdempotentRequest<S>): Promise<z.infer<S>> {
-  const { connection, subject, body, clock, signal, timeoutMs, tryTimeoutMs } = request;
+  const { connection, subject, body, clock, signal, closing, timeoutMs, tryTimeoutMs } = request;
   const startedAt = clock.monotonicNow();
   let retryDelayMs = RETRY_DELAY_MS_MIN;
   let outcome: "untouched" | "unknown" = "untouched";
   for (let tries = 1; ; tries += 1) {
+    if (closing.aborted) throw closed(request);
     const leftMs = timeoutMs - (clock.monotonicNow() - startedAt);
     let failure: PerdureError;
     try {
@@ -69,9 +72,24 @@ export async function askUntilAnswered<S extends z.ZodType>(request: IdempotentR
     if (!untouchedCodes.has(failure.code)) outcome = "unknown";
     const elapsedMs = clock.monotonicNow() - startedAt;
     if (elapsedMs + retryDelayMs >= timeoutMs) throw gaveUp(request, failure, outcome, tries, Math.round(elapsedMs));
-    await after(retryDelayMs, undefined, signal === undefined ? {} : { signal });
+    await pause(retryDelayMs, signal);
     retryDelayMs = Math.min(retryDelayMs * 2, RETRY_DELAY_MS_MAX);
   }
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await after(ms, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+function closed<S extends z.ZodType>({ what, subject }: IdempotentRequest<S>): PerdureError {
+  return new PerdureError("CONNECTION_FAILED", `the client was closed before ${what} was answered`, {
+    details: { subject },
+  });
 }
 
 function readReply<S extends z.ZodType>({ reply, what, subject }: IdempotentRequest<S>, data: Uint8Array): z.infer<S> {
@@ -116,5 +134,8 @@ function gaveUp<S extends z.ZodType>(
       { details, cause: failure },
     );
   }
-  return new PerdureError(failure.code, `${asked}; the last answer was: ${failure.message}`, { details, cause: failure });
+  return new PerdureError(failure.code, `${asked}; the last answer was: ${failure.message}`, {
+    details,
+    cause: failure,
+  });
 }

@@ -42,7 +42,10 @@ export function encodeSubmission(submission: Submission, timestamp: number, mess
   const tasks = message.tasks ?? (message.task === undefined ? [] : [message.task]);
   for (const task of tasks) {
     if (typeof task.input === "function" || typeof task.input === "symbol") {
-      throw new PerdureError("INVALID_MESSAGE", `the input of a task of type "${task.type}" is a ${typeof task.input}, which is not JSON; nothing was sent`);
+      throw new PerdureError(
+        "INVALID_MESSAGE",
+        `the input of a task of type "${task.type}" is a ${typeof task.input}, which is not JSON; nothing was sent`,
+      );
     }
   }
   const body = jsonOf(message);
@@ -69,7 +72,11 @@ function jsonOf(message: unknown): string {
   try {
     return JSON.stringify(message);
   } catch (cause) {
-    throw new PerdureError("INVALID_MESSAGE", "the submission holds what is not JSON (a circle, or a bigint); nothing was sent", { cause });
+    throw new PerdureError(
+      "INVALID_MESSAGE",
+      "the submission holds what is not JSON (a circle, or a bigint); nothing was sent",
+      { cause },
+    );
   }
 }
 

@@ -22,30 +22,39 @@ export function listenToEvents(
   });
 }
 
-/** The events of one subscription, as they come, until the signal aborts or the reader leaves its loop. */
-export async function* eventsOf(
+/** The events from now on, as they come, until the signal aborts or the reader leaves its loop. */
+export function eventsOf(
   subscribe: (listener: (event: SystemEvent) => void) => Subscription,
   signal: AbortSignal,
 ): AsyncGenerator<SystemEvent, void, undefined> {
   const waiting: SystemEvent[] = [];
   let wake: () => void = () => undefined;
-  const onAbort = (): void => wake();
+  // At once, not at the reader's first step: what happens in between is what it waits for.
   const subscription = subscribe((event) => {
     waiting.push(event);
     if (waiting.length > EVENTS_WAITING_MAX) waiting.shift();
     wake();
   });
-  signal.addEventListener("abort", onAbort);
-  try {
-    while (!signal.aborted) {
-      for (const event of waiting.splice(0)) yield event;
-      if (waiting.length > 0 || signal.aborted) continue;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+  const end = (): void => {
     subscription.unsubscribe();
+    wake();
+  };
+  signal.addEventListener("abort", end, { once: true });
+
+  async function* read(): AsyncGenerator<SystemEvent, void, undefined> {
+    try {
+      while (!signal.aborted) {
+        const arrived = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const event = waiting.shift();
+        if (event === undefined) await arrived;
+        else yield event;
+      }
+    } finally {
+      signal.removeEventListener("abort", end);
+      subscription.unsubscribe();
+    }
   }
+  return read();
 }

@@ -23,12 +23,14 @@ export interface TaskWait {
   /** Infinity: for ever. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The client's own. */
+  readonly closing: AbortSignal;
   readonly clock: Clock;
 }
 
 /** @throws PerdureError NOT_FOUND; REQUEST_TIMED_OUT when the time is up; the signal's reason when it aborts. */
 export async function waitForTask(wait: TaskWait): Promise<EndedTask> {
-  const { connection, subject, taskId, signal, clock } = wait;
+  const { connection, subject, taskId, signal, closing, clock } = wait;
   const startedAt = clock.monotonicNow();
   let questionMs = QUESTION_MS_MIN;
   for (;;) {
@@ -42,6 +44,7 @@ export async function waitForTask(wait: TaskWait): Promise<EndedTask> {
       tryTimeoutMs: timeoutMs + TRAVEL_MS,
       timeoutMs: leftMs + TRAVEL_MS,
       signal,
+      closing,
       what: `the wait for task ${taskId}`,
       clock,
     });

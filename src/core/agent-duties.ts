@@ -1,4 +1,5 @@
 /** What follows from what agents say, and from what they do not say. */
+import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRegistration, AgentReport, HeartbeatMessage, TaskResult } from "../protocol/agent-message.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { Failure } from "../protocol/failure.js";
@@ -51,7 +52,9 @@ export class AgentDuties {
     }
     const ended = known.state === "lost" || known.state === "gone";
     if (!ended && known.instanceId === instanceId) {
+      const wasUnhealthy = known.state === "unhealthy";
       this.#ledger.commitAgent(known, { type: "RegisteredAgain", at: now.at, registration });
+      if (wasUnhealthy) this.#announce("AGENT_RECOVERED", known);
       return known;
     }
     const predecessor = known.incarnation;
@@ -168,7 +171,12 @@ export class AgentDuties {
         if (agent !== undefined && agent.incarnation === record.incarnation && agent.state !== "lost" && agent.state !== "gone") {
           continue;
         }
-        this.#move(record, { type: "AgentReplaced", at, failure: replacedFailure(record) });
+        // The loss itself was recorded, so this is not a takeover: it counts towards poison and waits its delay.
+        const wasLost = agent?.state === "lost" && agent.incarnation === record.incarnation;
+        this.#move(
+          record,
+          wasLost ? this.#lossOf(record, agent, at) : { type: "AgentReplaced", at, failure: replacedFailure(record) },
+        );
       }
     }
   }
@@ -178,14 +186,16 @@ export class AgentDuties {
     this.#liveness.forget(agent.agentId);
     const tasks = [...(this.#ledger.activeTasks.get(agent.agentId) ?? [])];
     this.#announce("AGENT_LOST", agent, { taskIds: tasks.map((record) => record.spec.taskId) });
-    for (const record of tasks) {
-      const failure: Failure = {
-        type: "AGENT_LOST",
-        message: `agent ${agent.agentId} was lost (${reason}) with attempt ${record.attempt} of task ${record.spec.taskId}`,
-      };
-      const jitterMs = Math.round(this.#chance.random() * 0.1 * record.spec.retry.initialIntervalMs);
-      this.#move(record, { type: "AgentLost", at, failure, jitterMs });
-    }
+    for (const record of tasks) this.#move(record, this.#lossOf(record, agent, at));
+  }
+
+  #lossOf(record: TaskRecord, agent: AgentRecord, at: number): Extract<TaskEvent, { type: "AgentLost" }> {
+    const failure: Failure = {
+      type: "AGENT_LOST",
+      message: `agent ${agent.agentId} was lost (${agent.reason}) with attempt ${record.attempt} of task ${record.spec.taskId}`,
+    };
+    const jitterMs = Math.round(this.#chance.random() * 0.1 * record.spec.retry.initialIntervalMs);
+    return { type: "AgentLost", at, failure, jitterMs };
   }
 
   #depart(agent: AgentRecord, at: number): void {
@@ -209,7 +219,7 @@ export class AgentDuties {
   }
 
   /** Each task moves as a decision of its own: a large agent's loss must not outgrow a journal message. */
-  #move(record: TaskRecord, event: Parameters<Ledger["commitTask"]>[1]): void {
+  #move(record: TaskRecord, event: TaskEvent): void {
     if (record.token === null) throw new Error(`task ${record.spec.taskId} is ${record.state} without a token`);
     this.#ledger.addFollowUp({ kind: "moveTask", taskId: record.spec.taskId, token: record.token, event });
   }

@@ -55,7 +55,8 @@ export class Core {
 
   /** Takes up what a predecessor may have left undone: unsent assignments, unmoved work, unsettled dependents. */
   resume(at: number): void {
-    this.#decide(() => this.#agents.moveOrphans(at));
+    // Settled first: what moves must not be sent again to whoever has the agent's id now.
+    this.#decide(() => this.#agents.moveOrphans(at), at);
     for (const record of this.ledger.tasks.values()) {
       if (record.state === "waiting") this.#settleAfterCrash(record, at);
       else if (record.state === "assigned" || record.state === "cancelling") {

@@ -13,7 +13,7 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
     case "queued":
       return explainQueued(ledger, settings, record);
     case "backoff":
-      return `${attemptOf(record)} ${record.failure === null ? "was handed back" : `failed (${record.failure.message})`}; the next one starts in ${seconds((record.retryAt ?? now) - now)}`;
+      return `${whyBackoff(record)}; the next attempt starts in ${seconds((record.retryAt ?? now) - now)}`;
     case "assigned":
       return `was sent to ${record.agentId} ${seconds(now - (record.assignedAt ?? now))} ago and waits for its answer`;
     case "running":
@@ -28,6 +28,12 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
     case "cancelled":
       return "was cancelled on request";
   }
+}
+
+/** An attempt that was handed back has no token and does not count, whatever an earlier one failed with. */
+function whyBackoff(record: TaskRecord): string {
+  if (record.token === null || record.failure === null) return `was handed back by ${record.agentId}`;
+  return `${attemptOf(record)} failed (${record.failure.message})`;
 }
 
 const NAMED_DEPENDENCIES_MAX = 3;
@@ -58,7 +64,8 @@ function explainQueued(ledger: Ledger, settings: CoreSettings, record: TaskRecor
   }
   const active = healthy.reduce((sum, agent) => sum + ledger.pool.activeCountOf(agent.agentId), 0);
   const places = healthy.reduce((sum, agent) => sum + agent.maxConcurrentTasks, 0);
-  if (active >= places) {
+  // Not by the sums: an agent that registered again with fewer places may hold more than it has.
+  if (healthy.every((agent) => ledger.pool.activeCountOf(agent.agentId) >= agent.maxConcurrentTasks)) {
     return `${all(healthy.length)} with ${what || "any capability"} ${healthy.length === 1 ? "is" : "are"} full: ${active}/${places}`;
   }
   if (settings.maxConcurrentTasks !== 0 && ledger.activeCount >= settings.maxConcurrentTasks) {

@@ -128,7 +128,9 @@ export class Ledger {
     this.counts[record.state] -= 1;
   }
 
+  /** Drops an agent that is no more. One whose work has not moved yet stays: its places are still counted. */
   forgetAgent(agentId: AgentId): void {
+    if (this.activeTasks.has(agentId)) return;
     this.agents.delete(agentId);
     this.pool.drop(agentId);
   }

@@ -2,6 +2,7 @@
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { TaskResult } from "../protocol/agent-message.js";
 import { canonicalJson } from "../protocol/canonical-json.js";
+import type { ErrorCode } from "../protocol/error-code.js";
 import type { AgentId } from "../protocol/ids.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 
@@ -30,6 +31,9 @@ export function screenResult(
   }
   if (!endedStates.has(record.state)) return { kind: "current" };
   if (isSameOutcome(record, result)) return { kind: "duplicate" };
+  if (!endedByResult(record)) {
+    return { kind: "refused", code: "RESULT_STALE", message: `${what}: ${standing(record)}, and nobody waited for it any more.` };
+  }
   return {
     kind: "refused",
     code: "RESULT_CONFLICT",
@@ -56,6 +60,15 @@ function standing(record: TaskRecord): string {
     return `attempt ${record.attempt} runs on ${record.agentId}`;
   }
   return `the task is ${record.state} after attempt ${record.attempt}`;
+}
+
+/** Failures that are the engine's own verdict on an attempt whose agent had said nothing. */
+const failuresOfSilence: ReadonlySet<string> = new Set<ErrorCode>(["AGENT_LOST", "AGENT_SUPERSEDED", "TASK_NOT_ACCEPTED"]);
+
+/** Whether an agent's word ended the task; if not, its first word is late but contradicts nothing. */
+function endedByResult(record: TaskRecord): boolean {
+  if (record.state === "failed") return !failuresOfSilence.has(record.failure?.type ?? "");
+  return record.state === "completed";
 }
 
 function isSameOutcome(record: TaskRecord, result: TaskResult): boolean {

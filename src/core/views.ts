@@ -68,7 +68,8 @@ export function agentView(record: AgentRecord, ledger: Ledger, liveness: Livenes
 
 /** What an agent is sent; null where the attempt is no longer under way. */
 export function assignmentOf(record: TaskRecord, token: string, ledger: Ledger): TaskAssignment | null {
-  if (record.token !== token || record.state === "cancelling" || record.agentId === null) return null;
+  const underWay = record.state === "assigned" || record.state === "running";
+  if (!underWay || record.token !== token) return null;
   const { spec } = record;
   const assignment: TaskAssignment = {
     taskId: spec.taskId,

@@ -1,5 +1,12 @@
-import { JetStreamApiError, JetStreamError } from "@nats-io/jetstream";
-import { InvalidArgumentError, NoRespondersError, RequestError, TimeoutError } from "@nats-io/transport-node";
+import { JetStreamApiError } from "@nats-io/jetstream";
+import {
+  ClosedConnectionError,
+  DrainingConnectionError,
+  InvalidArgumentError,
+  NoRespondersError,
+  RequestError,
+  TimeoutError,
+} from "@nats-io/transport-node";
 import { PerdureError } from "../errors.js";
 
 /** JetStream's own error codes, as in nats-server's errors.json. Errors are told apart by these, never by their text. */
@@ -56,10 +63,7 @@ export function isPassing(refusal: ApiRefusal): boolean {
 export function refusalOf(error: unknown): ApiRefusal | undefined {
   if (error instanceof JetStreamApiError) return { code: error.code, description: error.message };
   // The library gives "JetStream is off for this account" a class without a code, and the code as its cause.
-  if (error instanceof JetStreamError || error instanceof Error) {
-    return error.cause instanceof JetStreamApiError ? refusalOf(error.cause) : undefined;
-  }
-  return undefined;
+  return error instanceof Error && error.cause instanceof JetStreamApiError ? refusalOf(error.cause) : undefined;
 }
 
 /**
@@ -108,8 +112,19 @@ export function storageError(error: unknown, doing: string): PerdureError {
     );
   }
   if (error instanceof InvalidArgumentError) throw error;
+  if (error instanceof ClosedConnectionError || error instanceof DrainingConnectionError) {
+    return new PerdureError("CONNECTION_FAILED", `Could not ${doing}: the connection is closed.`, { cause: error });
+  }
   const reason = error instanceof Error ? error.message : String(error);
   return new PerdureError("STORAGE_UNAVAILABLE", `Could not ${doing}: ${reason}.`, { cause: error });
+}
+
+/** A read that failed like this may simply be asked again: a cluster elects a leader, a server restarts. */
+export function isPassingFault(error: unknown): boolean {
+  const fault = error instanceof PerdureError ? error.cause : error;
+  if (fault instanceof TimeoutError || causeOf(fault) instanceof TimeoutError || isNoResponders(fault)) return true;
+  const refusal = refusalOf(fault);
+  return refusal !== undefined && isPassing(refusal);
 }
 
 function isNoResponders(error: unknown): boolean {

@@ -73,12 +73,17 @@ const closeTimedOut = (record: TaskRecord): Failure => ({
   }`,
 });
 
-/** A retry that could not start before the whole task times out is not waited for: the real failure is reported now. */
-const canRetry = (record: TaskRecord, failure: Failure, at: number): boolean =>
+/**
+ * A retry that could not start (at `retryAt`) before the whole task times out is not waited for: the real failure is
+ * reported now.
+ */
+const canRetry = (record: TaskRecord, failure: Failure, retryAt: number): boolean =>
   (record.spec.retry.maximumAttempts === 0 || record.attempt < record.spec.retry.maximumAttempts) &&
   failure.nonRetryable !== true &&
   !record.spec.retry.nonRetryableErrorTypes.includes(failure.type) &&
-  (record.closeDeadlineAt === null || at + retryDelayMs(record.spec.retry, record.attempt) < record.closeDeadlineAt);
+  (record.closeDeadlineAt === null || retryAt < record.closeDeadlineAt);
+
+const afterBackoff = (record: TaskRecord, at: number): number => at + retryDelayMs(record.spec.retry, record.attempt);
 
 const noDeadlines = { answerBy: null, attemptDeadlineAt: null, retryAt: null } as const;
 
@@ -89,15 +94,21 @@ export const taskMachine = setup({
     events: {} as TaskEvent,
   },
   guards: {
-    mayRetry: ({ context, event }) => canRetry(context, (event as FailedEvent).failure, event.at),
-    mayRetryAfterTimeout: ({ context, event }) => canRetry(context, attemptTimedOut(context), event.at),
+    mayRetry: ({ context, event }) =>
+      canRetry(context, (event as FailedEvent).failure, afterBackoff(context, event.at)),
+    mayRetryAtOnce: ({ context, event }) => canRetry(context, (event as FailedEvent).failure, event.at),
+    mayRetryAfterTimeout: ({ context, event }) =>
+      canRetry(context, attemptTimedOut(context), afterBackoff(context, event.at)),
     mayRetryUnaccepted: ({ context, event }) => canRetry(context, notAccepted(context), event.at),
     mayResend: ({ context }) => context.sends < SENDS_MAX,
     /** Sent once and found nobody: nothing was started. After a second send the first may have been. */
     neverDelivered: ({ context }) => context.sends === 1,
     handedBackWithDelay: ({ event }) => event.type === "Released" && event.delayMs > 0,
-    survivesLoss: ({ context, event }) =>
-      context.lostIncarnations + 1 < LOST_INCARNATIONS_MAX && canRetry(context, (event as FailedEvent).failure, event.at),
+    survivesLoss: ({ context, event }) => {
+      const lost = event as Extract<TaskEvent, { type: "AgentLost" }>;
+      const retryAt = afterBackoff(context, lost.at) + lost.jitterMs;
+      return context.lostIncarnations + 1 < LOST_INCARNATIONS_MAX && canRetry(context, lost.failure, retryAt);
+    },
   },
   actions: {
     becomeReady: assign(({ event }) => ({ readyAt: event.at })),
@@ -158,15 +169,17 @@ export const taskMachine = setup({
           : failure;
       return { ...noDeadlines, lostIncarnations, failure: poison, endedAt: event.at };
     }),
+    /** What failed before is no reason of this end. */
     keepCancellation: assign(({ event }) => ({
       ...noDeadlines,
+      failure: null,
       ...(event.type === "AttemptCancelled" || event.type === "AttemptFailed" ? { usage: event.usage } : {}),
       endedAt: event.at,
     })),
     scheduleRetry: assign(({ context, event }) => {
       const { failure } = event as FailedEvent;
       const usage = event.type === "AttemptFailed" ? { usage: event.usage } : {};
-      return { ...noDeadlines, ...usage, failure, retryAt: event.at + retryDelayMs(context.spec.retry, context.attempt) };
+      return { ...noDeadlines, ...usage, failure, retryAt: afterBackoff(context, event.at) };
     }),
     scheduleRetryAfterLoss: assign(({ context, event }) => {
       const lost = event as Extract<TaskEvent, { type: "AgentLost" }>;
@@ -174,13 +187,13 @@ export const taskMachine = setup({
         ...noDeadlines,
         failure: lost.failure,
         lostIncarnations: context.lostIncarnations + 1,
-        retryAt: event.at + retryDelayMs(context.spec.retry, context.attempt) + lost.jitterMs,
+        retryAt: afterBackoff(context, event.at) + lost.jitterMs,
       };
     }),
     scheduleRetryAfterTimeout: assign(({ context, event }) => ({
       ...noDeadlines,
       failure: attemptTimedOut(context),
-      retryAt: event.at + retryDelayMs(context.spec.retry, context.attempt),
+      retryAt: afterBackoff(context, event.at),
     })),
     retryUnacceptedAtOnce: assign(({ context }) => ({ ...noDeadlines, failure: notAccepted(context) })),
     retryAtOnce: assign(({ event }) => ({ ...noDeadlines, failure: (event as FailedEvent).failure })),
@@ -274,7 +287,7 @@ export const taskMachine = setup({
           { target: "failed", actions: "keepPoison" },
         ],
         AgentReplaced: [
-          { guard: "mayRetry", target: "queued", actions: "retryAtOnce" },
+          { guard: "mayRetryAtOnce", target: "queued", actions: "retryAtOnce" },
           { target: "failed", actions: "keepFailure" },
         ],
         CancelRequested: { target: "cancelling", actions: ["startCancelGrace", { type: "emit", params: stop }] },
@@ -306,7 +319,7 @@ export const taskMachine = setup({
           { target: "failed", actions: "keepPoison" },
         ],
         AgentReplaced: [
-          { guard: "mayRetry", target: "queued", actions: "retryAtOnce" },
+          { guard: "mayRetryAtOnce", target: "queued", actions: "retryAtOnce" },
           { target: "failed", actions: "keepFailure" },
         ],
         CancelRequested: { target: "cancelling", actions: ["startCancelGrace", { type: "emit", params: stop }] },

@@ -16,9 +16,10 @@ import type { Release } from "./release.js";
 /** The journal as this loop needs it. */
 export interface CommitLog {
   readonly lastSequence: number;
-  append(flush: { readonly flushId: string; readonly bytes: Uint8Array }): Promise<
-    { readonly outcome: "appended"; readonly sequence: number } | { readonly outcome: "fenced" }
-  >;
+  append(
+    flush: { readonly flushId: string; readonly bytes: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: "appended"; readonly sequence: number } | { readonly outcome: "fenced" }>;
 }
 
 /** One decision: durable as a whole or not at all. */
@@ -29,8 +30,17 @@ interface Group {
   readonly resultsSequence: number;
 }
 
-/** Takes a picture of the state at a moment when the journal holds exactly that state. */
-export type Snapshot = (journalSequence: number, resultsSequence: number) => void;
+/** Somebody who wants a picture of the state as one flush leaves it. */
+interface BarrierWait {
+  /** Called while memory is exactly what that flush makes of the journal. */
+  readonly takePicture: (journalSequence: number, resultsSequence: number) => void;
+  /** Called when the flush is on disk. */
+  readonly onDurable: () => void;
+  readonly onEnd: (reason: PerdureError) => void;
+}
+
+/** A stream whose leader was killed takes 5-9 s to acknowledge again; much longer is an outage. */
+const STALLED_MS = 10_000;
 
 const utf8 = new TextEncoder();
 
@@ -46,8 +56,11 @@ export class CommitLoop {
   #resultsSequence: number;
   #flushCount = 0;
   #state: "idle" | "scheduled" | "appending" | "ended" = "idle";
-  #snapshots: Snapshot[] = [];
+  #barrierWaits: BarrierWait[] = [];
+  #barrierUnderWay: readonly BarrierWait[] = [];
   #idleWaiters: (() => void)[] = [];
+  #appendStartedAt = 0;
+  readonly #abort = new AbortController();
   /** Of recent appends, for the status and the metrics. */
   readonly stats = { flushes: 0, facts: 0, appendMsTotal: 0, appendMsMax: 0 };
 
@@ -94,15 +107,34 @@ export class CommitLoop {
     this.#push({ facts: "", releases: [release], resultsSequence: this.#resultsSequence });
   }
 
+  /** Whether a write has been under way for so long that taking in more would only grow the pile. */
+  get isStalled(): boolean {
+    return this.#state === "appending" && performance.now() - this.#appendStartedAt > STALLED_MS;
+  }
+
   /** Makes sure that `beforeFlush` runs soon, where nothing was decided but time has passed. */
   wake(): void {
     this.#schedule();
   }
 
-  /** Calls back once, as soon as the journal holds exactly the state in memory, before that changes again. */
-  atNextBarrier(snapshot: Snapshot): void {
-    this.#snapshots.push(snapshot);
-    this.#schedule();
+  /**
+   * Takes a picture of the state at a moment when it is exactly what the journal holds or will hold with the flush
+   * under way, and resolves with it when that flush is on disk.
+   * @throws PerdureError JOURNAL_FENCED where the loop ended before
+   */
+  atNextBarrier<Picture>(take: (journalSequence: number, resultsSequence: number) => Picture): Promise<Picture> {
+    return new Promise((resolve, reject) => {
+      let picture: Picture;
+      this.#barrierWaits.push({
+        takePicture: (journalSequence, resultsSequence) => {
+          picture = take(journalSequence, resultsSequence);
+        },
+        onDurable: () => resolve(picture),
+        onEnd: reject,
+      });
+      if (this.#state === "ended") this.#rejectBarriers();
+      else this.#schedule();
+    });
   }
 
   /** Resolves when everything decided so far is on disk and let go. */
@@ -114,9 +146,18 @@ export class CommitLoop {
   /** Writes nothing more; what is pending is forgotten, as a crash would. */
   end(): void {
     this.#state = "ended";
+    this.#abort.abort();
     this.#pending = [];
-    this.#snapshots = [];
+    this.#rejectBarriers();
     this.#wakeIdleWaiters();
+  }
+
+  #rejectBarriers(): void {
+    const waits = [...this.#barrierUnderWay, ...this.#barrierWaits];
+    this.#barrierUnderWay = [];
+    this.#barrierWaits = [];
+    const reason = new PerdureError("JOURNAL_FENCED", "this leadership ended before what it decided was on disk");
+    for (const wait of waits) wait.onEnd(reason);
   }
 
   #push(group: Group): void {
@@ -138,20 +179,21 @@ export class CommitLoop {
     for (;;) {
       if (this.#state === "ended") return;
       this.#state = "appending";
+      this.#appendStartedAt = performance.now();
       this.#beforeFlush();
       const { groups, facts, resultsSequence } = this.#takeGroups();
-      if (groups.length === 0 && this.#snapshots.length === 0) break;
+      if (groups.length === 0 && this.#barrierWaits.length === 0) break;
 
-      const barrier = this.#pending.length === 0 ? this.#snapshots.splice(0) : [];
+      this.#barrierUnderWay = this.#pending.length === 0 ? this.#barrierWaits.splice(0) : [];
       if (facts !== "") {
         this.#flushCount += 1;
         const flushId = `${this.#leaderId}.${this.#flushCount}`;
         const bytes = utf8.encode(`{"flushId":"${flushId}","resultsSequence":${resultsSequence},"facts":[${facts}]}`);
         // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
         const sequence = this.#log.lastSequence + 1;
-        for (const snapshot of barrier) snapshot(sequence, resultsSequence);
-        const startedAt = performance.now();
-        const appended = await this.#log.append({ flushId, bytes });
+        for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, resultsSequence);
+        this.#appendStartedAt = performance.now();
+        const appended = await this.#log.append({ flushId, bytes }, this.#abort.signal);
         if (this.#hasEnded()) return;
         if (appended.outcome === "fenced") {
           this.end();
@@ -161,10 +203,12 @@ export class CommitLoop {
         if (appended.sequence !== sequence) {
           throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
         }
-        this.#count(performance.now() - startedAt);
+        this.#count(performance.now() - this.#appendStartedAt);
       } else {
-        for (const snapshot of barrier) snapshot(this.#log.lastSequence, resultsSequence);
+        for (const wait of this.#barrierUnderWay) wait.takePicture(this.#log.lastSequence, resultsSequence);
       }
+      for (const wait of this.#barrierUnderWay) wait.onDurable();
+      this.#barrierUnderWay = [];
       for (const group of groups) {
         for (const release of group.releases) this.#letGo(release);
       }

@@ -95,11 +95,8 @@ export class Materializer {
 
   /** Copies everything decided so far; for an orderly end, so that the next leader has nothing to replay. */
   async runOnce(): Promise<void> {
-    const picture = await new Promise<Picture>((resolve) => {
-      this.#options.loop.atNextBarrier((journal, results) => resolve(this.#takePicture(journal, results)));
-    });
-    // The picture is of a flush that is on its way; nothing of it may be written before it is on disk.
-    await this.#options.loop.drained();
+    // Nothing of the picture may be written before the flush it shows is on disk.
+    const picture = await this.#options.loop.atNextBarrier((journal, results) => this.#takePicture(journal, results));
     await this.#write(picture);
   }
 
@@ -112,7 +109,7 @@ export class Materializer {
       this.#running = this.runOnce()
         .catch((cause: unknown) => {
           // The journal holds everything; what was not copied now is copied next time or replayed.
-          logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
+          if (this.#state === "running") logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
         })
         .finally(() => {
           this.#running = null;

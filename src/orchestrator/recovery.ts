@@ -22,7 +22,6 @@ export interface RecoverySources {
   readonly agents: ReadableBucket;
   readonly meta: ReadableBucket;
   readonly journal: {
-    readonly lastSequence: number;
     readFrom(sequence: number): AsyncIterable<{ readonly sequence: number; readonly flush: Flush }>;
   };
 }
@@ -38,14 +37,6 @@ export interface Recovered {
 
 export async function recover(sources: RecoverySources): Promise<Recovered> {
   const checkpoint = await readCheckpoint(sources.meta);
-  if (checkpoint.journalSequence > sources.journal.lastSequence) {
-    throw new PerdureError(
-      "STORE_DAMAGED",
-      `the checkpoint covers the journal up to ${checkpoint.journalSequence}, but the journal ends at ${sources.journal.lastSequence}: ` +
-        "messages that were acknowledged are gone. The orchestrator did not start. Restore the store from a backup.",
-      { details: { checkpointSequence: checkpoint.journalSequence, journalSequence: sources.journal.lastSequence } },
-    );
-  }
   const ledger = new Ledger();
   ledger.nextOrder = checkpoint.nextOrder;
   const liveKeys = new Set<TaskId>();
@@ -89,7 +80,8 @@ function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${Ag
   }
 }
 
-async function readCheckpoint(meta: ReadableBucket): Promise<Checkpoint> {
+/** Of the last copy; zeroes where there was none yet. */
+export async function readCheckpoint(meta: Pick<ReadableBucket, "get">): Promise<Checkpoint> {
   const value = await meta.get(META_KEYS.checkpoint);
   if (value === null || value === undefined) return { journalSequence: 0, resultsSequence: 0, nextOrder: 1, at: 0 };
   return readable(parseMessage(Checkpoint, value), "the checkpoint");

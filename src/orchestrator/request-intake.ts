@@ -9,7 +9,7 @@ import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { idsNamedBy, type Refusal } from "../core/submission.js";
-import { taskView } from "../core/views.js";
+import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Logger } from "../logger.js";
 import { decodeMessage } from "../protocol/decode.js";
@@ -75,8 +75,9 @@ export class RequestIntake {
       ),
       this.#endpoint("task-explain", subjects.taskExplain, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => {
-          const { state, reason } = this.#view(record);
-          this.#answer(respond, { explanation: { taskId, state, reason } });
+          const now = this.#options.clock.now();
+          const explanation = { taskId, state: visibleState(record), reason: this.#options.core.explain(record, now) };
+          this.#answer(respond, { explanation });
         }),
       ),
       this.#endpoint("task-list", subjects.taskList, TaskListRequest, (request, respond) =>
@@ -88,10 +89,21 @@ export class RequestIntake {
       this.#endpoint("system-status", subjects.systemStatus, SystemStatusRequest, (_, respond) =>
         this.#answer(respond, this.#options.describeSystem()),
       ),
-      this.#endpoint("health", subjects.health, SystemStatusRequest, (_, respond) =>
-        this.#answer(respond, this.#options.describeHealth()),
-      ),
+      this.#healthEndpoint(),
     ];
+  }
+
+  /** Health is also broadcast on this subject: a message that asks for no reply is our own. */
+  #healthEndpoint(): Endpoint {
+    const endpoint = this.#endpoint("health", this.#options.subjects.health, SystemStatusRequest, (_, respond) =>
+      this.#answer(respond, this.#options.describeHealth()),
+    );
+    return {
+      ...endpoint,
+      handle: (message, respond) => {
+        if (message.reply !== undefined) endpoint.handle(message, respond);
+      },
+    };
   }
 
   #endpoint<S extends z.ZodType>(
@@ -134,6 +146,13 @@ export class RequestIntake {
   }
 
   #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, bytes: number): void | Promise<void> {
+    if (this.#options.loop.isStalled) {
+      // Said at once and not through the loop, which is what does not move.
+      const message =
+        "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
+      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), "STORAGE_UNAVAILABLE");
+      return;
+    }
     const { messageId, preferredAgentId } = request;
     const tasks = request.tasks ?? (request.task === undefined ? [] : [request.task]);
     const { core, endedTasks, clock } = this.#options;
@@ -169,12 +188,6 @@ export class RequestIntake {
       if (found === null) this.#refuse(respond, unknownTask(taskId));
       else then(found);
     });
-  }
-
-  #view(record: TaskRecord) {
-    const { core, clock } = this.#options;
-    const now = clock.now();
-    return { ...taskView(record, core.explain(record, now)), reason: core.explain(record, now) };
   }
 
   #answerTask(record: TaskRecord, respond: Respond): void {

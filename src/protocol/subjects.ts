@@ -54,6 +54,7 @@ export function subjectsOf(namespace: Namespace): Subjects {
     agentStatus: (agentId) => `${agent}.${agentId}.status`,
     agentHeartbeat: (agentId) => `${agent}.${agentId}.heartbeat`,
     agentIdOf: (subject) => {
+      if (!subject.startsWith(`${agent}.`)) return null;
       const token = subject.slice(agent.length + 1, subject.lastIndexOf("."));
       return ID_PATTERN.test(token) ? (token as AgentId) : null;
     },

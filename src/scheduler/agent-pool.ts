@@ -146,26 +146,21 @@ export class AgentPool {
     return best?.agentId;
   }
 
+  /** An agent without a place (its record expired while nobody led) has none to take either. */
   occupy(agentId: AgentId): void {
-    const place = this.#placeOf(agentId);
+    const place = this.#places.get(agentId);
+    if (place === undefined) return;
     this.#assignments += 1;
     place.active += 1;
     place.lastAssignment = this.#assignments;
     place.crew.settle(place);
   }
 
-  /** A place may outlive its agent's record only while tasks still count against it; then there is nothing to free. */
   release(agentId: AgentId): void {
     const place = this.#places.get(agentId);
     if (place === undefined) return;
     place.active -= 1;
     place.crew.settle(place);
-  }
-
-  #placeOf(agentId: AgentId): Place {
-    const place = this.#places.get(agentId);
-    if (place === undefined) throw new Error(`agent ${agentId} has work but is not in the pool`);
-    return place;
   }
 
   #crewsFor(capabilities: readonly string[]): readonly Crew[] {

@@ -24,14 +24,16 @@ export class Liveness {
   readonly #limits: LivenessLimits;
   readonly #sightings = new Map<AgentId, Sighting>();
   #observingSince: number;
+  readonly #nobodyLostBefore: number;
 
   /**
    * @param monotonicNow when the observation starts. Nobody is declared lost before twice the lost threshold from
-   *   here: agents need the time to find the new leader.
+   *   here: agents need the time to find the new leader. Unhealthy they are by then, so no work goes to the silent.
    */
   constructor(limits: LivenessLimits, monotonicNow: number) {
     this.#limits = limits;
-    this.#observingSince = monotonicNow + limits.lostThresholdMs;
+    this.#observingSince = monotonicNow;
+    this.#nobodyLostBefore = monotonicNow + 2 * limits.lostThresholdMs;
   }
 
   heard(agentId: AgentId, monotonicNow: number, now: number, metrics?: Readonly<Record<string, number>>): void {
@@ -73,7 +75,8 @@ export class Liveness {
   *overdue(monotonicNow: number): Generator<{ agentId: AgentId; verdict: Verdict; silentMs: number }> {
     for (const [agentId, sighting] of this.#sightings) {
       const silentMs = monotonicNow - Math.max(sighting.heardAt, this.#observingSince);
-      if (silentMs >= this.#limits.lostThresholdMs) yield { agentId, verdict: "lost", silentMs };
+      const mayBeLost = monotonicNow >= this.#nobodyLostBefore;
+      if (mayBeLost && silentMs >= this.#limits.lostThresholdMs) yield { agentId, verdict: "lost", silentMs };
       else if (silentMs >= this.#limits.unhealthyThresholdMs) yield { agentId, verdict: "silent", silentMs };
     }
   }

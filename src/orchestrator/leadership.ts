@@ -1,0 +1,271 @@
+/**
+ * One term as leader: takes the fences, recovers the state, starts the services in order and stops them in reverse.
+ * No rules of its own; when it ends, everything it knew is forgotten with it.
+ */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.js";
+import { Core } from "../core/core.js";
+import { PerdureError } from "../errors.js";
+import type { Connection } from "../jetstream/connection.js";
+import type { Journal } from "../jetstream/journal.js";
+import type { RecordStore } from "../jetstream/record-store.js";
+import type { Logger } from "../logger.js";
+import type { Subjects } from "../protocol/subjects.js";
+import type { Durability, OrchestratorState } from "../protocol/system-message.js";
+import { META_KEYS } from "../protocol/topology.js";
+import { AgentIntake } from "./agent-intake.js";
+import { AgentMonitor } from "./agent-monitor.js";
+import { CommitLoop } from "./commit-loop.js";
+import { DeadlineTimer } from "./deadline-timer.js";
+import { type Described, describeHealth, describeSystem } from "./describe.js";
+import { EndedTasks } from "./ended-tasks.js";
+import { HealthBroadcast } from "./health-broadcast.js";
+import { Materializer } from "./materializer.js";
+import type { OrchestratorSettings } from "./orchestrator-options.js";
+import { readCheckpoint, recover } from "./recovery.js";
+import { type Endpoint, RequestIntake } from "./request-intake.js";
+import { ResultIntake, type StoredResult } from "./result-intake.js";
+import { EffectRunner } from "./run-effects.js";
+import { stampWith } from "./stamp.js";
+import { Waiters } from "./waiters.js";
+
+/** What the edge provides to a term. */
+export interface LeadershipEdge {
+  readonly connection: Connection;
+  /** @param highWaterMark where the journal ended at the last checkpoint; one that ends before was damaged */
+  readonly openJournal: (highWaterMark: number) => Promise<Journal>;
+  readonly buckets: {
+    readonly tasks: RecordStore;
+    readonly endedTasks: RecordStore;
+    readonly agents: RecordStore;
+    readonly meta: RecordStore;
+  };
+  /** Reads results behind a sequence, in order, until stopped. */
+  readonly readResults: (fromSequence: number, handle: (result: StoredResult) => void) => Promise<{ stop(): Promise<void> }>;
+  readonly purgeResults: (upToSequence: number) => Promise<void>;
+  readonly serve: (endpoints: readonly Endpoint[]) => Promise<{ stop(): Promise<void> }>;
+}
+
+export interface LeadershipOptions {
+  readonly edge: LeadershipEdge;
+  readonly settings: OrchestratorSettings;
+  readonly subjects: Subjects;
+  readonly durability: Durability;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly state: () => OrchestratorState;
+  readonly mayAnswer: () => boolean;
+  /** The term ended by itself: another leader wrote, or storage failed. */
+  readonly onEnd: (reason: "fenced" | PerdureError) => void;
+}
+
+export interface Leadership {
+  /** Everything accepted is written, copied and checkpointed before this resolves. */
+  stop(): Promise<void>;
+  /** Leaves at once and writes nothing more. */
+  abandon(): Promise<void>;
+}
+
+/** @throws PerdureError JOURNAL_FENCED where another leader was faster; STORE_DAMAGED; storage errors. */
+export async function startLeadership(options: LeadershipOptions): Promise<Leadership> {
+  const { edge, settings, subjects, clock, logger, durability } = options;
+  const { connection, buckets } = edge;
+  const leaderId = randomBytes(9).toString("base64url");
+  const startedAt = clock.monotonicNow();
+
+  const { journalSequence } = await readCheckpoint(buckets.meta);
+  const journal = await edge.openJournal(journalSequence);
+  await takeFences(journal, buckets, leaderId);
+  const recovered = await recover({ ...buckets, journal });
+  const { ledger } = recovered;
+
+  const stamp = stampWith(clock);
+  const waiters = new Waiters();
+  const endedTasks = new EndedTasks(buckets.endedTasks, settings.retentionMs);
+  const undeliveredInbox = connection.newInbox();
+
+  const loop: CommitLoop = new CommitLoop({
+    log: journal,
+    leaderId,
+    resultsSequence: recovered.resultsSequence,
+    logger,
+    beforeFlush: () => {
+      core.place(clock.now());
+      timer.arm();
+    },
+    release: (release) => effects.run(release),
+    onEnd: options.onEnd,
+  });
+  const core = new Core({
+    ledger,
+    settings: {
+      maxConcurrentTasks: settings.maxConcurrentTasks,
+      maxQueuedTasks: settings.maxQueuedTasks,
+      heartbeatIntervalMs: settings.healthCheckIntervalMs,
+      unhealthyThresholdMs: settings.unhealthyThresholdMs,
+      lostThresholdMs: settings.lostThresholdMs,
+    },
+    chance: { newToken: () => randomBytes(16).toString("base64url"), random: Math.random },
+    monotonicNow: clock.monotonicNow(),
+    onDecision: (outbox) => loop.add(outbox),
+  });
+  const timer = new DeadlineTimer(core, clock);
+  const effects = new EffectRunner({
+    connection,
+    subjects,
+    core,
+    waiters,
+    stamp,
+    clock,
+    undeliveredInbox,
+    onUnsendable: ({ taskId, token, bytes, maximumBytes }) => {
+      const message = `the assignment of task ${taskId} takes ${bytes} bytes with the outputs of its dependencies and NATS takes at most ${maximumBytes}`;
+      logger.error({ taskId, bytes, maximumBytes }, message);
+      core.fail(taskId, token, { type: "PAYLOAD_TOO_LARGE", message, nonRetryable: true }, clock.now());
+    },
+  });
+  const materializer = new Materializer({
+    ledger,
+    loop,
+    endedTasks,
+    buckets,
+    writeCheckpoint: (checkpoint) =>
+      buckets.meta.write([{ key: META_KEYS.checkpoint, value: JSON.stringify(checkpoint) }]),
+    trim: async (checkpoint) => {
+      await Promise.all([
+        journal.trimBefore(checkpoint.journalSequence),
+        edge.purgeResults(checkpoint.resultsSequence),
+      ]);
+    },
+    retentionMs: settings.retentionMs,
+    clock,
+    logger,
+    onFenced: () => {
+      loop.end();
+      options.onEnd("fenced");
+    },
+    liveKeys: recovered.liveKeys,
+    checkpointSequence: recovered.checkpointSequence,
+  });
+  const monitor = new AgentMonitor({
+    core,
+    connection,
+    clock,
+    logger,
+    heartbeatIntervalMs: settings.healthCheckIntervalMs,
+  });
+  const described: Described = {
+    core,
+    connection,
+    loop,
+    journal,
+    materializer,
+    monitor,
+    namespace: settings.namespace,
+    durability,
+    leadingSince: clock.now(),
+    state: options.state,
+  };
+  const agentIntake = new AgentIntake({
+    connection,
+    core,
+    loop,
+    subjects,
+    stamp,
+    clock,
+    logger,
+    heartbeatIntervalMs: settings.healthCheckIntervalMs,
+    undeliveredInbox,
+  });
+  const resultIntake = new ResultIntake({ core, loop, subjects, clock, logger });
+  const requestIntake = new RequestIntake({
+    core,
+    loop,
+    waiters,
+    endedTasks,
+    subjects,
+    stamp,
+    clock,
+    logger,
+    mayAnswer: options.mayAnswer,
+    describeSystem: () => describeSystem(described),
+    describeHealth: () => describeHealth(described),
+  });
+  const health = new HealthBroadcast({
+    connection,
+    subjects,
+    stamp,
+    intervalMs: settings.healthCheckIntervalMs,
+    describeHealth: () => describeHealth(described),
+  });
+
+  // Agents first, so that what is sent out again below is answered; requests last, when all of it stands.
+  agentIntake.start();
+  const results = await edge.readResults(recovered.resultsSequence + 1, (result) => resultIntake.handle(result));
+  core.resume(clock.now());
+  timer.start();
+  monitor.start();
+  materializer.start();
+  const indexing = new AbortController();
+  const indexed = endedTasks.readIds(clock.now(), indexing.signal).catch((cause: unknown) => {
+    logger.error({ err: cause }, "the ids of ended tasks could not be read; unknown ids are looked up one by one instead");
+  });
+  const service = await edge.serve(requestIntake.endpoints());
+  health.start();
+  await loop.drained();
+  loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STARTED", payload: { leaderId } });
+  logger.info(
+    {
+      leaderId,
+      tasks: ledger.tasks.size,
+      agents: ledger.agents.size,
+      replayedFlushes: recovered.replayedFlushes,
+      recoveryMs: Math.round(clock.monotonicNow() - startedAt),
+      durability,
+    },
+    "leading",
+  );
+
+  const stopIntake = async (): Promise<void> => {
+    indexing.abort();
+    health.stop();
+    await service.stop();
+    await results.stop();
+    agentIntake.stop();
+    monitor.stop();
+    timer.stop();
+    await indexed;
+  };
+  return {
+    stop: async () => {
+      loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STOPPING", payload: { leaderId } });
+      await stopIntake();
+      await loop.drained();
+      await materializer.stop();
+      await materializer.runOnce();
+      loop.end();
+      waiters.clear();
+    },
+    abandon: async () => {
+      const copied = materializer.stop();
+      loop.end();
+      waiters.clear();
+      await stopIntake();
+      await copied;
+    },
+  };
+}
+
+/**
+ * From here on whoever led before can write nothing: an empty flush moves the journal's sequence, and each bucket's
+ * fence is written anew.
+ */
+async function takeFences(journal: Journal, buckets: LeadershipEdge["buckets"], leaderId: string): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify({ flushId: `${leaderId}.0`, resultsSequence: 0, facts: [] }));
+  const appended = await journal.append({ flushId: `${leaderId}.0`, bytes });
+  if (appended.outcome === "fenced") {
+    throw new PerdureError("JOURNAL_FENCED", "another orchestrator wrote to the journal while this one took over; it stands by again");
+  }
+  await Promise.all(Object.values(buckets).map((bucket) => bucket.takeFence()));
+}
+
