@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../clock.js";
+import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
 import { type Connection, type ConnectionEvent, connect, type Message } from "../jetstream/connection.js";
 import type { Logger } from "../logger.js";
@@ -11,7 +12,6 @@ import type { AgentOrder } from "../protocol/agent-message.js";
 import { type AgentOptions, type AgentSettings, agentSettings } from "./agent-options.js";
 import { decodeOrder } from "./agent-order.js";
 import { type AgentParts, buildAgentParts } from "./agent-parts.js";
-import { Deferred } from "./deferred.js";
 import { depart } from "./depart.js";
 
 export interface Agent {
@@ -192,7 +192,7 @@ class AgentProcess implements Agent {
   #noteConnection(event: ConnectionEvent): void {
     if (event === "reconnected") {
       this.#askWhoWeAre();
-      this.#parts?.outbox.retryNow();
+      this.#parts?.outbox.sendAgain();
     } else if (event === "closed") {
       const message = `agent ${this.id} lost its connection to NATS for good and stopped its work; the orchestrator gives it to others. Start the agent again.`;
       const details = { agentId: this.id, incarnation: this.#incarnation };

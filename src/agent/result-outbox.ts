@@ -27,7 +27,7 @@ export class ResultOutbox {
   readonly #options: ResultOutboxOptions;
   readonly #bodies = new Map<string, string>();
   /** Tokens whose last try failed. */
-  #refused: string[] = [];
+  #refused = new Set<string>();
   #length = 0;
   #retryDelayMs = RETRY_DELAY_MS_MIN;
   #retryTimer: NodeJS.Timeout | null = null;
@@ -57,12 +57,13 @@ export class ResultOutbox {
     this.#send(token, body);
   }
 
-  /** Tries the refused ones again without waiting, because the connection is back. */
-  retryNow(): void {
+  /** Sends all of them again, because what was under way when the connection broke will not be answered. */
+  sendAgain(): void {
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
     this.#retryDelayMs = RETRY_DELAY_MS_MIN;
-    this.#retry();
+    this.#refused.clear();
+    for (const [token, body] of this.#bodies) this.#send(token, body);
   }
 
   /** Resolves once every result is acknowledged. */
@@ -78,7 +79,7 @@ export class ResultOutbox {
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
     this.#bodies.clear();
-    this.#refused = [];
+    this.#refused.clear();
     this.#announceEmpty();
     return left;
   }
@@ -100,7 +101,7 @@ export class ResultOutbox {
 
   #refuse(token: string, error: unknown): void {
     if (!this.#bodies.has(token)) return;
-    this.#refused.push(token);
+    this.#refused.add(token);
     if (this.#retryTimer !== null) return;
     const delayMs = this.#retryDelayMs;
     this.#options.logger.warn(
@@ -116,7 +117,7 @@ export class ResultOutbox {
 
   #retry(): void {
     const refused = this.#refused;
-    this.#refused = [];
+    this.#refused = new Set();
     for (const token of refused) {
       const body = this.#bodies.get(token);
       if (body !== undefined) this.#send(token, body);

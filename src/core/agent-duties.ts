@@ -16,6 +16,14 @@ export interface Instant {
   readonly monotonicAt: number;
 }
 
+export interface HeartbeatAnswer {
+  readonly state: "registered" | "reregister" | "superseded";
+  /** The incarnation that the answer is about: for `superseded` the one that was replaced; null where none is known. */
+  readonly incarnation: number | null;
+  /** Of the tokens the agent named: those it should stop working on. */
+  readonly cancel: readonly string[];
+}
+
 export class AgentDuties {
   readonly #ledger: Ledger;
   readonly #liveness: Liveness;
@@ -69,13 +77,13 @@ export class AgentDuties {
     sender: AgentId,
     message: HeartbeatMessage,
     now: Instant,
-  ): { readonly state: "registered" | "reregister" | "superseded"; readonly incarnation: number; readonly cancel: readonly string[] } {
+  ): HeartbeatAnswer {
     const record = this.#ledger.agents.get(sender);
     const tokens = message.tokens ?? [];
-    if (record === undefined) return { state: "reregister", incarnation: 0, cancel: tokens };
+    if (record === undefined) return { state: "reregister", incarnation: null, cancel: tokens };
     const { incarnation } = record;
     if (message.incarnation !== undefined && message.incarnation < incarnation) {
-      return { state: "superseded", incarnation, cancel: tokens };
+      return { state: "superseded", incarnation: message.incarnation, cancel: tokens };
     }
     if (record.state === "lost" || record.state === "gone") {
       return { state: "reregister", incarnation, cancel: tokens };

@@ -130,12 +130,14 @@ export class Journal {
       logger,
       ...(signal === undefined ? {} : { signal }),
     });
-    for await (const message of messages) {
-      if (message.sequence !== expected) throw gapError(stream, expected, message.sequence);
-      const flush = decodeMessage(Flush, message.data);
-      if (!flush.ok) throw unreadableError(stream, message.sequence, flush.failure.message);
-      yield { sequence: message.sequence, flush: flush.value };
-      expected = message.sequence + 1;
+    for await (const arrived of messages) {
+      for (const message of arrived) {
+        if (message.sequence !== expected) throw gapError(stream, expected, message.sequence);
+        const flush = decodeMessage(Flush, message.data);
+        if (!flush.ok) throw unreadableError(stream, message.sequence, flush.failure.message);
+        yield { sequence: message.sequence, flush: flush.value };
+        expected = message.sequence + 1;
+      }
     }
     if (expected <= this.#lastSequence) throw gapError(stream, expected, this.#lastSequence + 1);
   }

@@ -213,10 +213,15 @@ export class OrderedReader {
   }
 }
 
-/** `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>` */
-const ACK_TOKENS_SHORT = 9;
-/** `$JS.ACK.<domain>.<account>.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` */
-const ACK_TOKENS_LONG = 11;
+/**
+ * Where a message stands in its stream is said by the subject it would be acknowledged on (NATS ADR-15):
+ * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, with domain and account after
+ * ACK in its longer form, and in the longest a token behind it all.
+ */
+const ACK_PREFIX = "$JS.ACK.";
+const ACK_DOTS_MIN = 8;
+const ACK_DOTS_LONGEST = 11;
+const DOT = ".".charCodeAt(0);
 
 class StoredMessage implements StreamMessage {
   readonly sequence: number;
@@ -233,16 +238,22 @@ class StoredMessage implements StreamMessage {
     this.pending = pending;
   }
 
-  /** Where a message stands in its stream is said by the subject it would be acknowledged on (NATS ADR-15). */
   static from(message: Message): StoredMessage | undefined {
-    const tokens = message.reply?.split(".") ?? [];
-    if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < ACK_TOKENS_SHORT) return undefined;
-    const first = tokens.length >= ACK_TOKENS_LONG ? 7 : 5;
-    const sequence = Number(tokens[first]);
-    const deliverySequence = Number(tokens[first + 1]);
-    const pending = Number(tokens[first + 3]);
+    const reply = message.reply;
+    if (reply === undefined || !reply.startsWith(ACK_PREFIX)) return undefined;
+    let dots = 0;
+    for (let index = 0; index < reply.length; index += 1) if (reply.charCodeAt(index) === DOT) dots += 1;
+    if (dots < ACK_DOTS_MIN) return undefined;
+    const end = dots === ACK_DOTS_LONGEST ? reply.lastIndexOf(".") : reply.length;
+    const beforePending = reply.lastIndexOf(".", end - 1);
+    const beforeTime = reply.lastIndexOf(".", beforePending - 1);
+    const beforeDelivery = reply.lastIndexOf(".", beforeTime - 1);
+    const beforeSequence = reply.lastIndexOf(".", beforeDelivery - 1);
+    const sequence = Number(reply.slice(beforeSequence + 1, beforeDelivery));
+    const deliverySequence = Number(reply.slice(beforeDelivery + 1, beforeTime));
+    const pending = Number(reply.slice(beforePending + 1, end));
     if (!Number.isSafeInteger(sequence) || !Number.isSafeInteger(deliverySequence)) return undefined;
-    return new StoredMessage(message, sequence, deliverySequence, tokens[first + 2] ?? "", pending);
+    return new StoredMessage(message, sequence, deliverySequence, reply.slice(beforeTime + 1, beforePending), pending);
   }
 
   get subject(): string {

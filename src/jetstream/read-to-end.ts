@@ -12,18 +12,19 @@ export interface ReadToEndOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What the reader has put aside: messages, and the places between them where the server waits for a go-ahead. */
-type Item = StreamMessage | (() => void);
-
 /**
- * The messages that a stream holds from a sequence on, in order, each once; ends where the stream ends at that moment.
- * Memory is bounded: the server stops sending until what it sent was taken.
+ * The messages that a stream holds from a sequence on, in order, each once, as many at a time as have arrived; ends where
+ * the stream ends at that moment. Memory is bounded: the server stops sending until what it sent was taken.
  *
  * @throws PerdureError STORAGE_UNAVAILABLE if there is no such stream, CONNECTION_FAILED if the connection is closed; the
  *   signal's reason if aborted. A lost connection alone delays it.
  */
-export async function* readToEnd(connection: Connection, options: ReadToEndOptions): AsyncGenerator<StreamMessage> {
-  let queue: Item[] = [];
+export async function* readToEnd(
+  connection: Connection,
+  options: ReadToEndOptions,
+): AsyncGenerator<readonly StreamMessage[]> {
+  let arrived: StreamMessage[] = [];
+  let goOn: (() => void) | undefined;
   let ended = false;
   let failure: PerdureError | undefined;
   let nextSequence = options.startSequence;
@@ -41,14 +42,14 @@ export async function* readToEnd(connection: Connection, options: ReadToEndOptio
     onStarted: (state) => (state === "caughtUp" ? end() : undefined),
     onMessage: (message) => {
       nextSequence = message.sequence + 1;
-      queue.push(message);
+      arrived.push(message);
       // The last message may expire or be replaced before it is sent; then the idle server tells.
       if (message.pending === 0) end();
       else wake();
     },
     onIdle: end,
-    onFlowControl: (goOn) => {
-      queue.push(goOn);
+    onFlowControl: (permission) => {
+      goOn = permission;
       wake();
     },
     onFailed: (error) => {
@@ -62,13 +63,14 @@ export async function* readToEnd(connection: Connection, options: ReadToEndOptio
     for (;;) {
       options.signal?.throwIfAborted();
       if (failure !== undefined) throw failure;
-      const taken = queue;
-      queue = [];
-      for (const item of taken) {
-        if (typeof item === "function") item();
-        else yield item;
+      if (arrived.length > 0) {
+        const taken = arrived;
+        arrived = [];
+        yield taken;
+        continue;
       }
-      if (queue.length > 0) continue;
+      goOn?.();
+      goOn = undefined;
       if (ended) return;
       if (failure !== undefined || options.signal?.aborted === true) continue;
       await new Promise<void>((resolve) => {

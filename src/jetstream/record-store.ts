@@ -4,8 +4,9 @@ import { decodeJson } from "../protocol/decode.js";
 import { FENCE_KEY } from "../protocol/topology.js";
 import { apiCodes, refusalError } from "./api-error.js";
 import { BATCH_MESSAGES_MAX, type BatchMessage, publishBatch } from "./atomic-batch.js";
-import { allKeysOf, keyOfSubject, streamOfBucket, subjectOfKey } from "./bucket-names.js";
+import { keyOfSubject, streamOfBucket, subjectOfKey } from "./bucket-names.js";
 import type { Connection } from "./connection.js";
+import type { StreamMessage } from "./ordered-reader.js";
 import { readToEnd } from "./read-to-end.js";
 import { askUntilAnswered, type SendOptions, sendUntilAnswered } from "./send-until-answered.js";
 import { damagedRecord, OPERATION_DELETE, OPERATION_HEADER, readKey } from "./stored-key.js";
@@ -108,20 +109,25 @@ export class RecordStore {
 
   /** Every record, each once. Take the fence first: then nobody changes them meanwhile. */
   async *loadAll(signal?: AbortSignal): AsyncGenerator<StoredRecord> {
-    for await (const message of this.#readAll("full", signal)) {
-      const key = keyOfSubject(this.#bucket, message.subject);
-      if (key === FENCE_KEY || message.header(OPERATION_HEADER) !== undefined) continue;
-      const value = decodeJson(message.data);
-      if (!value.ok) throw damagedRecord(this.#bucket, key, message.sequence, value.failure.message);
-      yield { key, value: value.value, revision: message.sequence };
+    for await (const arrived of this.#readAll("full", signal)) {
+      for (const message of arrived) {
+        const key = keyOfSubject(this.#bucket, message.subject);
+        // A tombstone has no body; headers are looked at only then, because taking them apart costs more than the rest.
+        if (key === FENCE_KEY || (message.data.byteLength === 0 && isTombstone(message))) continue;
+        const value = decodeJson(message.data);
+        if (!value.ok) throw damagedRecord(this.#bucket, key, message.sequence, value.failure.message);
+        yield { key, value: value.value, revision: message.sequence };
+      }
     }
   }
 
   /** Every key; the records stay on the server. */
   async *keys(signal?: AbortSignal): AsyncGenerator<string> {
-    for await (const message of this.#readAll("headersOnly", signal)) {
-      const key = keyOfSubject(this.#bucket, message.subject);
-      if (key !== FENCE_KEY && message.header(OPERATION_HEADER) === undefined) yield key;
+    for await (const arrived of this.#readAll("headersOnly", signal)) {
+      for (const message of arrived) {
+        const key = keyOfSubject(this.#bucket, message.subject);
+        if (key !== FENCE_KEY && !isTombstone(message)) yield key;
+      }
     }
   }
 
@@ -204,6 +210,10 @@ export class RecordStore {
   #sendOptions(doing: string, signal: AbortSignal | undefined): SendOptions {
     return { doing, logger: this.#logger, ...(signal === undefined ? {} : { signal }) };
   }
+}
+
+function isTombstone(message: StreamMessage): boolean {
+  return message.header(OPERATION_HEADER) !== undefined;
 }
 
 function messageOf(bucket: string, change: RecordChange): BatchMessage {

@@ -98,7 +98,7 @@ export class AgentIntake {
     }
     const { core, loop, stamp, heartbeatIntervalMs, subjects, connection } = this.#options;
     const { state, incarnation, cancel } = core.heartbeat(sender, parsed.value, this.#now());
-    const status = { agentId: sender, state, ...(incarnation === 0 ? {} : { incarnation }), heartbeatIntervalMs };
+    const status = { agentId: sender, state, ...(incarnation === null ? {} : { incarnation }), heartbeatIntervalMs };
     const respond = this.#responder(message);
     if (respond !== null) {
       loop.releaseAfter({ kind: "answerRequest", respond, body: stamp({ status, cancel }) });
@@ -124,7 +124,7 @@ export class AgentIntake {
   #responder(message: Message): Respond | null {
     const { reply } = message;
     if (reply === undefined) return null;
-    return (body, errorCode) =>
+    return (body, { errorCode } = {}) =>
       this.#options.connection.publish(
         reply,
         body,
@@ -137,7 +137,7 @@ export class AgentIntake {
     const { subject } = message;
     this.#options.logger.warn({ subject, code, why }, "a message of an agent was dropped");
     const text = `message on ${subject} dropped: ${why}`;
-    this.#responder(message)?.(this.#options.stamp({ error: { code, message: text } }), code);
+    this.#responder(message)?.(this.#options.stamp({ error: { code, message: text } }), { errorCode: code });
   }
 }
 

@@ -9,6 +9,8 @@ import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Journal } from "../jetstream/journal.js";
 import type { RecordStore } from "../jetstream/record-store.js";
+import type { Endpoint } from "../jetstream/service-endpoint.js";
+import type { ResultsReader } from "../jetstream/results-reader.js";
 import type { Logger } from "../logger.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { Durability, OrchestratorState } from "../protocol/system-message.js";
@@ -23,7 +25,7 @@ import { HealthBroadcast } from "./health-broadcast.js";
 import { Materializer } from "./materializer.js";
 import type { OrchestratorSettings } from "./orchestrator-options.js";
 import { readCheckpoint, recover } from "./recovery.js";
-import { type Endpoint, RequestIntake } from "./request-intake.js";
+import { RequestIntake } from "./request-intake.js";
 import { ResultIntake, type StoredResult } from "./result-intake.js";
 import { EffectRunner } from "./run-effects.js";
 import { stampWith } from "./stamp.js";
@@ -41,8 +43,7 @@ export interface LeadershipEdge {
     readonly meta: RecordStore;
   };
   /** Reads results behind a sequence, in order, until stopped. */
-  readonly readResults: (fromSequence: number, handle: (result: StoredResult) => void) => Promise<{ stop(): Promise<void> }>;
-  readonly purgeResults: (upToSequence: number) => Promise<void>;
+  readonly readResults: (fromSequence: number, handle: (result: StoredResult) => void) => Promise<ResultsReader>;
   readonly serve: (endpoints: readonly Endpoint[]) => Promise<{ stop(): Promise<void> }>;
 }
 
@@ -134,7 +135,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     trim: async (checkpoint) => {
       await Promise.all([
         journal.trimBefore(checkpoint.journalSequence),
-        edge.purgeResults(checkpoint.resultsSequence),
+        results.purgeUpTo(checkpoint.resultsSequence),
       ]);
     },
     retentionMs: settings.retentionMs,
@@ -201,7 +202,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
 
   // Agents first, so that what is sent out again below is answered; requests last, when all of it stands.
   agentIntake.start();
-  const results = await edge.readResults(recovered.resultsSequence + 1, (result) => resultIntake.handle(result));
+  const results: ResultsReader = await edge.readResults(recovered.resultsSequence + 1, (result) => resultIntake.handle(result));
   core.resume(clock.now());
   timer.start();
   monitor.start();
@@ -230,7 +231,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     indexing.abort();
     health.stop();
     await service.stop();
-    await results.stop();
+    results.stop();
     agentIntake.stop();
     monitor.stop();
     timer.stop();

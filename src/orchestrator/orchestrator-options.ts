@@ -25,8 +25,8 @@ export const OrchestratorSettings = z
     retentionMs: PositiveDurationMs.min(1_000).default(3 * 86_400_000),
     /** Copies of each stream: 1, or 3 and 5 in a cluster. */
     replicas: z.int().min(1).max(5).default(1),
-    /** Lease of the leader; a standby takes over this long after a leader died. NATS' minimum is 1 s. */
-    leaseMs: PositiveDurationMs.min(1_000).max(60_000).default(3_000),
+    /** Lease of the leader; a standby takes over this long after a leader died. NATS counts in whole seconds. */
+    leaseMs: PositiveDurationMs.min(1_000).max(60_000).multipleOf(1_000).default(3_000),
   })
   .refine((settings) => settings.healthCheckIntervalMs <= settings.unhealthyThresholdMs, {
     error: "healthCheckIntervalMs must not be above unhealthyThresholdMs",

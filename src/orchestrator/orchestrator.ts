@@ -2,22 +2,232 @@
  * One orchestrator process: connects, stands by for the lease, leads a term, and stands by again when the term ends.
  * Which of these it may do when is the orchestrator machine's to say; what a term does is in leadership.ts.
  */
-import { hostname } from "node:os";
 import { createActor } from "xstate";
 import { type Clock, systemClock } from "../clock.js";
+import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
 import { type Connection, connect } from "../jetstream/connection.js";
-import { openJournal } from "../jetstream/journal.js";
 import { LeaderLease } from "../jetstream/leader-lease.js";
 import { provision, type ServerSync } from "../jetstream/provision.js";
-import { openRecordStore } from "../jetstream/record-store.js";
-import { openResultsReader, purgeResults } from "../jetstream/results-reader.js";
-import { serve } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
-import { orchestratorMachine } from "../machines/orchestrator.machine.js";
+import { type OrchestratorEvent, orchestratorMachine } from "../machines/orchestrator.machine.js";
 import { subjectsOf } from "../protocol/subjects.js";
 import type { Durability, OrchestratorState } from "../protocol/system-message.js";
 import { topologyOf } from "../protocol/topology.js";
-import { version } from "../version.js";
-import { type Leadership, type LeadershipEdge, startLeadership } from "./leadership.js";
+import { edgeOf } from "./edge.js";
+import { type Leadership, startLeadership } from "./leadership.js";
 import { OrchestratorSettings, type OrchestratorSettingsInput } from "./orchestrator-options.js";
+
+export interface OrchestratorOptions {
+  readonly servers: string | readonly string[];
+  readonly settings?: OrchestratorSettingsInput;
+  /** `always` where whoever starts the server knows that it syncs before it acknowledges. */
+  readonly serverSync?: ServerSync;
+  readonly token?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly clock?: Clock;
+  readonly logger: Logger;
+}
+
+export interface Orchestrator {
+  readonly state: OrchestratorState;
+  readonly durability: Durability;
+  /** Resolves when this process leads for the first time and answers requests; rejects if it ends before. */
+  readonly leading: Promise<void>;
+  /** Resolves when it has ended: with the error that ended it, or with nothing after `stop`. */
+  readonly closed: Promise<PerdureError | undefined>;
+  /** Writes out what was accepted, hands the lease over and closes. May be called twice. */
+  stop(): Promise<void>;
+}
+
+const CONNECTION_TIMEOUT_MS = 5_000;
+const RECONNECT_WAIT_MS = 1_000;
+/** Two may fail before the holder counts its lease as lost. */
+const RENEWALS_PER_LEASE = 3;
+/** Between two terms that failed: long enough to be read in a log, short enough for a standby. */
+const TERM_RETRY_MS = 1_000;
+
+/**
+ * Connects and makes the server's streams and buckets match; the rest goes on by itself.
+ * @throws PerdureError CONNECTION_FAILED, NATS_SERVER_TOO_OLD, STORAGE_UNAVAILABLE, INVALID_MESSAGE for settings
+ */
+export async function startOrchestrator(options: OrchestratorOptions): Promise<Orchestrator> {
+  const parsed = OrchestratorSettings.safeParse(options.settings ?? {});
+  if (!parsed.success) {
+    const what = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
+    throw new PerdureError("USAGE", `the orchestrator's settings cannot be used: ${what}`, { cause: parsed.error });
+  }
+  const settings = parsed.data;
+  const { servers, token, user, password, logger } = options;
+  const connection = await connect({
+    servers,
+    name: "perdure orchestrator",
+    connectionTimeoutMs: CONNECTION_TIMEOUT_MS,
+    reconnectWaitMs: RECONNECT_WAIT_MS,
+    maxReconnects: -1,
+    ...(token === undefined ? {} : { token }),
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    logger,
+  });
+  try {
+    const topology = topologyOf(settings.namespace);
+    const { replicas } = settings;
+    const { durability } = await provision(connection, topology, { replicas, serverSync: options.serverSync ?? "unknown" });
+    return new OrchestratorProcess({ connection, settings, durability, clock: options.clock ?? systemClock, logger });
+  } catch (cause) {
+    await connection.close();
+    throw cause;
+  }
+}
+
+interface Parts {
+  readonly connection: Connection;
+  readonly settings: OrchestratorSettings;
+  readonly durability: Durability;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+class OrchestratorProcess implements Orchestrator {
+  readonly #parts: Parts;
+  readonly #actor = createActor(orchestratorMachine);
+  readonly #stopRequested = new AbortController();
+  readonly #leading = new Deferred();
+  readonly closed: Promise<PerdureError | undefined>;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#actor.start();
+    this.#send({ type: "Provisioned" });
+    this.closed = this.#run();
+  }
+
+  get state(): OrchestratorState {
+    return this.#actor.getSnapshot().value;
+  }
+
+  get durability(): Durability {
+    return this.#parts.durability;
+  }
+
+  get leading(): Promise<void> {
+    return this.#leading.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#send({ type: "StopRequested" });
+    this.#stopRequested.abort();
+    await this.closed;
+  }
+
+  async #run(): Promise<PerdureError | undefined> {
+    const { connection, logger } = this.#parts;
+    let error: PerdureError | undefined;
+    try {
+      while (!this.#stopRequested.signal.aborted) await this.#term();
+    } catch (cause) {
+      error = asPerdureError(cause);
+      logger.fatal({ err: error, code: error.code }, "the orchestrator ends");
+    }
+    this.#leading.reject(error ?? new PerdureError("NOT_READY", "the orchestrator was stopped before it led"));
+    this.#send({ type: "StopRequested" });
+    this.#send({ type: "Drained" });
+    await connection.drain();
+    return error;
+  }
+
+  /** From standing by to standing by again. Throws what no further term would mend. */
+  async #term(): Promise<void> {
+    const { connection, settings, clock, logger, durability } = this.#parts;
+    const { signal } = this.#stopRequested;
+    const end = new Deferred<"fenced" | "lease lost" | PerdureError>();
+
+    const lease = new LeaderLease(connection, {
+      bucket: topologyOf(settings.namespace).meta.bucket,
+      leaseMs: settings.leaseMs,
+      renewIntervalMs: settings.leaseMs / RENEWALS_PER_LEASE,
+      clock,
+      logger,
+      onLost: () => end.resolve("lease lost"),
+    });
+    try {
+      await lease.acquire(signal);
+    } catch (cause) {
+      if (signal.aborted) return;
+      throw cause;
+    }
+    this.#send({ type: "LeaseAcquired" });
+
+    let leadership: Leadership | null = null;
+    try {
+      leadership = await startLeadership({
+        edge: edgeOf(connection, {
+          namespace: settings.namespace,
+          logger,
+          onFailed: (error) => end.resolve(error),
+        }),
+        settings,
+        subjects: subjectsOf(settings.namespace),
+        durability,
+        clock,
+        logger,
+        state: () => this.state,
+        mayAnswer: () => lease.isHeld,
+        onEnd: (reason) => end.resolve(reason),
+      });
+      this.#send({ type: "Recovered" });
+      this.#leading.resolve();
+      const reason = await Promise.race([end.promise, aborted(signal)]);
+      if (reason === "stopped") {
+        await leadership.stop();
+      } else {
+        logger.error({ reason: reason instanceof Error ? reason.message : reason }, "leadership ended; standing by again");
+        this.#send({ type: reason === "lease lost" ? "LeaseLost" : "Fenced" });
+        await leadership.abandon();
+      }
+    } catch (cause) {
+      const error = asPerdureError(cause);
+      if (!isPassing(error)) throw error;
+      logger.error({ err: error, code: error.code }, "could not lead; standing by again");
+      this.#send({ type: "Fenced" });
+      await leadership?.abandon();
+      await pause(TERM_RETRY_MS, signal);
+    } finally {
+      await lease.release();
+    }
+    this.#send({ type: "SteppedDown" });
+  }
+
+  #send(event: OrchestratorEvent): void {
+    this.#actor.send(event);
+  }
+}
+
+/** Whether another term may find things mended. Damage and settings are for people to mend first. */
+function isPassing(error: PerdureError): boolean {
+  return error.code !== "STORE_DAMAGED" && error.code !== "INTERNAL" && error.code !== "STORAGE_MISCONFIGURED";
+}
+
+function asPerdureError(cause: unknown): PerdureError {
+  if (cause instanceof PerdureError) return cause;
+  return new PerdureError("INTERNAL", `the orchestrator met an error it has no answer to: ${String(cause)}`, { cause });
+}
+
+function aborted(signal: AbortSignal): Promise<"stopped"> {
+  if (signal.aborted) return Promise.resolve("stopped");
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve("stopped"), { once: true }));
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

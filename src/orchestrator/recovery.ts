@@ -58,7 +58,9 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   let replayedFlushes = 0;
   for await (const { sequence, flush } of sources.journal.readFrom(checkpoint.journalSequence + 1)) {
     replayedFlushes += 1;
-    resultsSequence = Math.max(resultsSequence, flush.resultsSequence);
+    // A new leader's first flush has no facts and says nothing about results. The last word holds, also if it is lower:
+    // a stream of results that lost its end is read again from its beginning.
+    if (flush.facts.length > 0) resultsSequence = flush.resultsSequence;
     for (const fact of flush.facts) {
       if (sequence > (standsAt.get(subjectOf(fact)) ?? 0)) ledger.restoreFact(fact);
     }

@@ -1,8 +1,8 @@
 /** What the commit loop lets go once the facts before it are on disk: the core's effects, and answers to requests. */
+import type { Respond } from "../jetstream/service-endpoint.js";
 import type { Effect } from "../machines/effect.js";
 
-/** Sends one answer. Safe to call after the requester has gone. */
-export type Respond = (body: string, errorCode?: string) => void;
+export type { Respond };
 
 /** The answer to a request that the decision came from, or that read the state the decision left. */
 export interface AnswerRequest {

@@ -10,7 +10,7 @@ import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { idsNamedBy, type Refusal } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
-import type { Message } from "../jetstream/connection.js";
+import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
 import { decodeMessage } from "../protocol/decode.js";
 import type { TaskId } from "../protocol/ids.js";
@@ -21,15 +21,8 @@ import { TaskListRequest, TaskRequest, TaskSubmissionMessage, TaskWaitRequest } 
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
-import type { Respond } from "./release.js";
 import type { Stamp } from "./run-effects.js";
 import type { Waiters } from "./waiters.js";
-
-export interface Endpoint {
-  readonly name: string;
-  readonly subject: string;
-  readonly handle: (message: Message, respond: Respond) => void;
-}
 
 const LIST_LIMIT_DEFAULT = 100;
 
@@ -150,7 +143,7 @@ export class RequestIntake {
       // Said at once and not through the loop, which is what does not move.
       const message =
         "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
-      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), "STORAGE_UNAVAILABLE");
+      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), { errorCode: "STORAGE_UNAVAILABLE" });
       return;
     }
     const { messageId, preferredAgentId } = request;

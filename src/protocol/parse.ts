@@ -4,7 +4,7 @@ import { ID_FIELDS, ID_PATTERN } from "./ids.js";
 
 /** A message that does not fit its schema: the stable code, and a sentence that names each wrong field. */
 export interface ParseFailure {
-  readonly code: Extract<ErrorCode, "INVALID_MESSAGE" | "INVALID_ID">;
+  readonly code: Extract<ErrorCode, "INVALID_MESSAGE" | "INVALID_ID" | "INVALID_PRIORITY">;
   readonly message: string;
   readonly fields: readonly string[];
 }
@@ -26,10 +26,16 @@ function describe(error: z.ZodError, value: unknown): ParseFailure {
   });
   const more = error.issues.length - named.length;
   return {
-    code: error.issues.some((issue) => isIdIssue(issue, value)) ? "INVALID_ID" : "INVALID_MESSAGE",
+    code: codeOf(error, value),
     message: named.join("; ") + (more > 0 ? `; and ${more} more` : ""),
     fields: error.issues.map((issue) => issue.path.map(String).join(".")),
   };
+}
+
+function codeOf(error: z.ZodError, value: unknown): ParseFailure["code"] {
+  if (error.issues.some((issue) => isIdIssue(issue, value))) return "INVALID_ID";
+  if (error.issues.some((issue) => issue.path.at(-1) === "priority")) return "INVALID_PRIORITY";
+  return "INVALID_MESSAGE";
 }
 
 /** A present but unusable value where an id belongs, be it of another type or of another shape. */

@@ -38,7 +38,7 @@ export function branchTaken(
   const snapshot = { ...machine.resolveState({ value: state, context: {} }), context } as AnyMachineSnapshot;
   const [enabled] = machine.getTransitionData(snapshot, event);
   const transitions = machine.states[state]?.on[event.type] ?? [];
-  const index = transitions.findIndex((transition) => transition === enabled);
+  const index = enabled === undefined ? -1 : transitions.indexOf(enabled);
   if (index === -1) throw new Error(`${state} has no branch for ${event.type}`);
   return branchOf(state, event.type, index, transitions[index]?.guard);
 }

@@ -111,5 +111,12 @@ export function givenHeartbeat(change: Partial<HeartbeatMessage> = {}): Heartbea
 }
 
 export function givenResult(change: Partial<TaskResult> = {}): TaskResult {
-  return { taskId: taskId("t-1"), attempt: 1, token: "token-1", agentId: agentId("k-1"), status: "completed", ...change };
+  return {
+    taskId: taskId("t-1"),
+    attempt: 1,
+    token: "token-1",
+    agentId: agentId("k-1"),
+    status: "completed",
+    ...change,
+  };
 }

@@ -1,10 +1,8 @@
-import type { PerdureError } from "../errors.js";
-
 /** A promise that is settled from outside. Nobody has to wait for it: its rejection is never an unhandled one. */
-export class Deferred {
-  readonly promise: Promise<void>;
-  #resolve: () => void = () => undefined;
-  #reject: (error: PerdureError) => void = () => undefined;
+export class Deferred<T = void> {
+  readonly promise: Promise<T>;
+  #resolve: (value: T) => void = () => undefined;
+  #reject: (error: Error) => void = () => undefined;
 
   constructor() {
     this.promise = new Promise((resolve, reject) => {
@@ -14,11 +12,11 @@ export class Deferred {
     this.promise.catch(() => undefined);
   }
 
-  resolve(): void {
-    this.#resolve();
+  resolve(value: T): void {
+    this.#resolve(value);
   }
 
-  reject(error: PerdureError): void {
+  reject(error: Error): void {
     this.#reject(error);
   }
 }

@@ -1,0 +1,77 @@
+/** `perdure ps`: tasks, newest first, each with what it waits for. */
+import { type Command, Option } from "commander";
+import type { TaskList } from "../../client/client.js";
+import type { Priority, TaskState, TaskView } from "../../protocol/task-message.js";
+import { taskChangeKey } from "../change-key.js";
+import { parseCount } from "../option-values.js";
+import { priorityPaint, taskStatePaint } from "../state-paint.js";
+import type { Style } from "../style.js";
+import { type Column, tableLines } from "../table.js";
+import { durationText } from "../time-text.js";
+import { runVerb } from "../verb.js";
+import { present, type View, type ViewOptions } from "../view.js";
+import { withViewOptions } from "./view-options.js";
+
+interface PsOptions extends ViewOptions {
+  readonly state?: readonly TaskState[];
+  readonly type?: string;
+  readonly agent?: string;
+  readonly limit: number;
+}
+
+/** About what a terminal holds a few times over. */
+const LIMIT_DEFAULT = 100;
+
+export function addPs(program: Command): void {
+  const command = program.command("ps").description("list tasks that have not ended, and ended ones still in memory");
+  command.addOption(new Option("--state <states...>", "only these states").choices(Object.keys(taskStatePaint)));
+  command.option("--type <type>", "only this type");
+  command.option("--agent <id>", "only tasks of this agent");
+  command.option("--limit <n>", "at most so many, 1000 at most", parseCount, LIMIT_DEFAULT);
+  withViewOptions(command).action((options: PsOptions, ps: Command) =>
+    runVerb(ps, (settings) => present(settings, viewOf(options), options)),
+  );
+}
+
+function viewOf({ state, type, agent, limit }: PsOptions): View<TaskList> {
+  const filter = {
+    limit,
+    ...(state === undefined ? {} : { states: state }),
+    ...(type === undefined ? {} : { type }),
+    ...(agent === undefined ? {} : { agentId: agent }),
+  };
+  return {
+    ask: (client) => client.list(filter),
+    lines: taskListLines,
+    json: (list) => list,
+    changeKey: ({ tasks, total }) => ({ tasks: tasks.map(taskChangeKey), total }),
+  };
+}
+
+function taskListLines({ tasks, total }: TaskList, style: Style): readonly string[] {
+  if (tasks.length === 0) return ["No task matches."];
+  const more = total - tasks.length;
+  return [
+    ...tableLines(tasks, columnsAt(Date.now()), style),
+    ...(more > 0 ? [style.paint("dim", `… and ${more} more; --limit shows them`)] : []),
+  ];
+}
+
+function columnsAt(now: number): readonly Column<TaskView>[] {
+  return [
+    { heading: "id", cell: (task) => task.taskId, givesWay: 7, widthMin: 12 },
+    { heading: "type", cell: (task) => task.type, givesWay: 2, widthMin: 8 },
+    { heading: "state", cell: (task) => task.state, paint: (task) => taskStatePaint[task.state] },
+    { heading: "priority", cell: (task) => task.priority, paint: paintOfPriority, givesWay: 3 },
+    { heading: "attempt", cell: attemptText, align: "right", givesWay: 5 },
+    { heading: "agent", cell: (task) => task.agentId ?? "", givesWay: 6, widthMin: 8 },
+    { heading: "age", cell: (task) => durationText(now - task.submittedAt), align: "right", givesWay: 4 },
+    { heading: "reason", cell: (task) => task.reason ?? "", givesWay: 1, widthMin: 24 },
+  ];
+}
+
+const paintOfPriority = ({ priority }: { readonly priority: Priority }) => priorityPaint[priority];
+
+/** Without a maximum the attempt stands alone. */
+const attemptText = ({ attempt, maximumAttempts }: TaskView): string =>
+  maximumAttempts === 0 ? String(attempt) : `${attempt}/${maximumAttempts}`;

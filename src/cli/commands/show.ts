@@ -1,0 +1,86 @@
+/** `perdure show`: everything about one task. */
+import type { Command } from "commander";
+import type { Failure } from "../../protocol/failure.js";
+import type { TaskView } from "../../protocol/task-message.js";
+import { taskChangeKey } from "../change-key.js";
+import { labelLines } from "../label-lines.js";
+import { priorityPaint, taskStatePaint } from "../state-paint.js";
+import type { Style } from "../style.js";
+import { oneLine, printableLines } from "../terminal-text.js";
+import { durationText, instantText } from "../time-text.js";
+import { runVerb } from "../verb.js";
+import { present, type View, type ViewOptions } from "../view.js";
+import { withViewOptions } from "./view-options.js";
+
+export function addShow(program: Command): void {
+  const command = program.command("show").description("show everything about a task").argument("<id>", "the task's id");
+  withViewOptions(command).action((taskId: string, options: ViewOptions, show: Command) =>
+    runVerb(show, (settings) => present(settings, viewOf(taskId), options)),
+  );
+}
+
+function viewOf(taskId: string): View<TaskView> {
+  return {
+    ask: (client) => client.get(taskId),
+    lines: taskLines,
+    json: (task) => task,
+    changeKey: taskChangeKey,
+    isFinal: ({ endedAt }) => endedAt !== undefined,
+  };
+}
+
+function taskLines(task: TaskView, style: Style): readonly string[] {
+  const now = Date.now();
+  const { maximumAttempts, usage } = task;
+  return [
+    ...labelLines(
+      [
+        ["task", style.paint("bold", task.taskId)],
+        ["type", oneLine(task.type)],
+        ["state", style.paint(taskStatePaint[task.state], task.state)],
+        ["reason", task.reason === undefined ? undefined : oneLine(task.reason)],
+        ["priority", style.paint(priorityPaint[task.priority], task.priority)],
+        ["attempt", `${task.attempt}${maximumAttempts === 0 ? ", no limit" : ` of ${maximumAttempts}`}`],
+        ["agent", task.agentId],
+        ["needs", task.requiredCapabilities.length === 0 ? "any agent" : oneLine(task.requiredCapabilities.join(", "))],
+        ["depends on", task.dependencies.length === 0 ? undefined : task.dependencies.join(", ")],
+        ["submitted", `${instantText(task.submittedAt)} (${durationText(now - task.submittedAt)} ago)`],
+        ["assigned", task.assignedAt === undefined ? undefined : instantText(task.assignedAt)],
+        ["ended", endText(task)],
+        [
+          "usage",
+          usage === undefined
+            ? undefined
+            : `$${usage.cost}, ${usage.tokens.input} tokens in, ${usage.tokens.output} out, ${oneLine(usage.model)}`,
+        ],
+      ],
+      style,
+    ),
+    ...failureLines(task.error, style),
+    ...jsonLines("progress", task.progress, style),
+    ...jsonLines("metadata", task.metadata, style),
+    ...jsonLines("input", task.input, style),
+    ...jsonLines("output", task.output, style),
+  ];
+}
+
+function endText({ endedAt, submittedAt, assignedAt }: TaskView): string | undefined {
+  if (endedAt === undefined) return undefined;
+  const ran = assignedAt === undefined ? "" : `, ${durationText(endedAt - assignedAt)} after it was assigned`;
+  return `${instantText(endedAt)} (${durationText(endedAt - submittedAt)} after submission${ran})`;
+}
+
+function failureLines(failure: Failure | undefined, style: Style): readonly string[] {
+  if (failure === undefined) return [];
+  const retried = failure.nonRetryable === true ? " (not to be retried)" : "";
+  const stack = failure.stack === undefined ? [] : printableLines(failure.stack.trimEnd());
+  return section("error", [`${oneLine(failure.type)}: ${oneLine(failure.message)}${retried}`, ...stack], style);
+}
+
+function jsonLines(title: string, value: unknown, style: Style): readonly string[] {
+  return value === undefined ? [] : section(title, printableLines(JSON.stringify(value, null, 2)), style);
+}
+
+function section(title: string, lines: readonly string[], style: Style): readonly string[] {
+  return ["", style.paint("bold", title), ...lines.map((line) => `  ${line}`)];
+}

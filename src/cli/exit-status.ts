@@ -1,0 +1,74 @@
+import type { ErrorCode } from "../protocol/error-code.js";
+
+/** What a command's end tells the shell. Scripts branch on these numbers, so they never change. */
+export const exitStatus = {
+  ok: 0,
+  taskFailed: 1,
+  usage: 2,
+  notFound: 3,
+  /** No server, or none that anybody answers on. */
+  noNats: 4,
+  timedOut: 5,
+  refused: 6,
+  /** A fault of the program itself, sysexits' EX_SOFTWARE. */
+  internal: 70,
+} as const;
+export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
+
+const { taskFailed, usage, notFound, noNats, timedOut, refused } = exitStatus;
+
+const statusByCode: Readonly<Record<ErrorCode, ExitStatus>> = {
+  INVALID_MESSAGE: refused,
+  INVALID_ID: refused,
+  INVALID_PRIORITY: refused,
+  PAYLOAD_TOO_LARGE: refused,
+  ID_CONFLICT: refused,
+  DEPENDENCY_UNKNOWN: refused,
+  DEPENDENCY_CYCLE: refused,
+  QUEUE_FULL: refused,
+  BATCH_TOO_LARGE: refused,
+  NOT_FOUND: notFound,
+  NOT_CANCELLABLE: refused,
+  NOT_READY: refused,
+
+  DEPENDENCY_FAILED: taskFailed,
+  AGENT_LOST: taskFailed,
+  AGENT_SUPERSEDED: taskFailed,
+  CANCELLED_BY_AGENT: taskFailed,
+  TASK_NOT_ACCEPTED: taskFailed,
+  TASK_TIMED_OUT: taskFailed,
+  TASK_SCHEDULE_TO_CLOSE_TIMED_OUT: taskFailed,
+  TASK_TYPE_UNKNOWN: taskFailed,
+  TASK_INPUT_INVALID: taskFailed,
+  TASK_OUTPUT_INVALID: taskFailed,
+
+  RESULT_STALE: refused,
+  RESULT_CONFLICT: refused,
+  RESULT_UNKNOWN_TASK: refused,
+
+  JOURNAL_FENCED: refused,
+  STORAGE_UNAVAILABLE: noNats,
+  STORAGE_FULL: refused,
+  STORE_DAMAGED: refused,
+  STORAGE_MISCONFIGURED: refused,
+  CONNECTION_FAILED: noNats,
+  REQUEST_TIMED_OUT: timedOut,
+  // The server is there and nobody serves on it: to whoever asked, as good as no server.
+  NO_RESPONDERS: noNats,
+
+  NATS_SERVER_NOT_FOUND: noNats,
+  NATS_SERVER_TOO_OLD: noNats,
+  NATS_SERVER_DOWNLOAD_FAILED: noNats,
+  NATS_SERVER_CHECKSUM_MISMATCH: noNats,
+  NATS_SERVER_START_FAILED: noNats,
+  // Somebody else has the port or the store: not missing but refused.
+  NATS_SERVER_PORT_BUSY: refused,
+  NATS_SERVER_STORE_UNUSABLE: refused,
+
+  USAGE: usage,
+  INTERNAL: refused,
+};
+
+export function exitStatusOf(code: ErrorCode): ExitStatus {
+  return statusByCode[code];
+}

@@ -1,0 +1,38 @@
+/** Each state and its colour. The keys double as what an option takes, so that `--help` needs no schema library. */
+import type { AgentState, OrchestratorState } from "../protocol/system-message.js";
+import type { Priority, TaskState } from "../protocol/task-message.js";
+import type { Paint } from "./style.js";
+
+type PaintOf<S extends string> = Readonly<Record<S, Paint | undefined>>;
+
+export const taskStatePaint: PaintOf<TaskState> = {
+  waiting: "dim",
+  queued: "yellow",
+  assigned: "cyan",
+  running: "cyan",
+  backoff: "yellow",
+  completed: "green",
+  failed: "red",
+  cancelled: "dim",
+  timed_out: "red",
+};
+
+export const priorityPaint: PaintOf<Priority> = { critical: "red", high: "yellow", normal: undefined, low: "dim" };
+
+export const agentStatePaint: PaintOf<AgentState> = {
+  healthy: "green",
+  unhealthy: "yellow",
+  draining: "cyan",
+  lost: "red",
+  gone: "dim",
+};
+
+export const orchestratorStatePaint: PaintOf<OrchestratorState> = {
+  starting: "yellow",
+  standby: "yellow",
+  recovering: "yellow",
+  leading: "green",
+  stepping_down: "yellow",
+  draining: "yellow",
+  stopped: "red",
+};

@@ -1,0 +1,19 @@
+import type { Client } from "../client/client.js";
+import type { Settings } from "./settings.js";
+
+/** Connects for as long as `use` takes. The client is loaded here and not before, so that `--help` is quick. */
+export async function withClient<T>(settings: Settings, use: (client: Client) => Promise<T>): Promise<T> {
+  const { connectClient } = await import("../client/client.js");
+  const client = await connectClient({
+    servers: settings.servers,
+    namespace: settings.namespace,
+    name: "perdure cli",
+    requestTimeoutMs: settings.requestTimeoutMs,
+    ...(settings.environment.natsToken === undefined ? {} : { token: settings.environment.natsToken }),
+  });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
