@@ -17,7 +17,9 @@ export function parseBatch(source: SourceText): readonly NewTask[] {
 }
 
 function parseLines({ name, text }: SourceText): readonly unknown[] {
-  return text.split("\n").flatMap((line, index) => (line.trim() === "" ? [] : [parseJson({ name, text: line }, index + 1)]));
+  return text
+    .split("\n")
+    .flatMap((line, index) => (line.trim() === "" ? [] : [parseJson({ name, text: line }, index + 1)]));
 }
 
 const fields: readonly string[] = Object.keys(TaskSubmission.shape);
@@ -28,7 +30,10 @@ function checkedTask(value: unknown, what: string): NewTask {
   }
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
   if (unknown !== undefined) {
-    throw new PerdureError("USAGE", `${what} has a field "${unknown}" that no task has; there are ${fields.join(", ")}`);
+    throw new PerdureError(
+      "USAGE",
+      `${what} has a field "${unknown}" that no task has; there are ${fields.join(", ")}`,
+    );
   }
   return value as NewTask;
 }

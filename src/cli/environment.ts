@@ -1,9 +1,10 @@
 /** The one place of the command line that reads environment variables. One that is empty counts as not set. */
 import { z } from "zod";
 import { PerdureError } from "../errors.js";
+import type { LogLevel } from "../logger.js";
 import { Namespace } from "../protocol/ids.js";
 
-export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 
 const Variables = z.object({
   NATS_URL: z.string().default("nats://127.0.0.1:4222"),
@@ -22,7 +23,7 @@ export interface Environment {
   readonly natsToken: string | undefined;
   readonly namespace: string | undefined;
   readonly natsServerBinary: string | undefined;
-  readonly logLevel: (typeof logLevels)[number] | undefined;
+  readonly logLevel: LogLevel | undefined;
   readonly colour: "wanted" | "unwanted";
   /** A dumb terminal can neither be painted on nor redrawn. */
   readonly terminal: "capable" | "dumb";

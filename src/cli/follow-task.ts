@@ -18,7 +18,7 @@ export async function followTask(client: Client, taskId: string, timeoutMs: numb
   // Only for looking on: the wait itself reports what is wrong.
   const timer = setInterval(() => void tell().catch(() => undefined), QUIET_MS);
   try {
-    return await client.wait(taskId, timeoutMs === undefined ? {} : { timeoutMs });
+    return await client.wait(taskId, timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, Math.round(timeoutMs)) });
   } finally {
     clearInterval(timer);
   }

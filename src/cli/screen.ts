@@ -40,7 +40,10 @@ export class Screen {
   draw(lines: readonly string[], lastLines: readonly string[]): void {
     if (this.#state === "left") return;
     const room = Math.max(0, this.#terminal.rows - lastLines.length);
-    const shown = lines.length <= room ? lines : [...lines.slice(0, Math.max(0, room - 1)), `… ${lines.length - room + 1} more lines`];
+    const shown =
+      lines.length <= room
+        ? lines
+        : [...lines.slice(0, Math.max(0, room - 1)), `… ${lines.length - room + 1} more lines`];
     const picture = [...shown, ...lastLines].map((line) => line + clearToLineEnd).join("\r\n");
     this.#terminal.write(home + picture + clearToScreenEnd);
   }

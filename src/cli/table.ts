@@ -26,7 +26,7 @@ const GAP = "  ";
 
 /** Lines without trailing blanks, the headings first. */
 export function tableLines<R>(rows: readonly R[], columns: readonly Column<R>[], style: Style): readonly string[] {
-  const laidOut = fit(columns.map((column) => natural(column, rows)).filter(hasSomethingToSay), style.width);
+  const laidOut = narrowed(columns.map((column) => natural(column, rows)).filter(hasSomethingToSay), style.width);
   const line = (text: (laid: LaidOut<R>) => string, paint: (laid: LaidOut<R>) => Paint | undefined): string =>
     laidOut
       .map((laid, index) => {
@@ -58,7 +58,7 @@ function hasSomethingToSay<R>({ cells }: LaidOut<R>): boolean {
   return cells.length === 0 || cells.some((cell) => cell !== "");
 }
 
-function fit<R>(wanted: readonly LaidOut<R>[], width: number): readonly LaidOut<R>[] {
+function narrowed<R>(wanted: readonly LaidOut<R>[], width: number): readonly LaidOut<R>[] {
   const inOrder = wanted
     .filter(({ column }) => column.givesWay !== undefined)
     .sort((a, b) => (a.column.givesWay ?? 0) - (b.column.givesWay ?? 0))

@@ -10,7 +10,9 @@ export function oneLine(text: string): string {
 
 /** The same for text that may have lines of its own. */
 export function printableLines(text: string): readonly string[] {
-  return text.split(/\r\n|[\n\r\u2028\u2029]/u).map((line) => line.replaceAll("\t", "  ").replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, "?"));
+  return text
+    .split(/\r\n|[\n\r\u2028\u2029]/u)
+    .map((line) => line.replaceAll("\t", "  ").replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, "?"));
 }
 
 const takesNoColumn = /^[\p{Mn}\p{Me}]$/u;

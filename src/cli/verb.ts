@@ -14,7 +14,10 @@ export async function runVerb(command: Command, verb: Verb): Promise<void> {
 async function settle(options: GlobalOptions, verb: Verb): Promise<ExitStatus> {
   try {
     // Loads the schema library, which `--help` does without.
-    const [{ readEnvironment }, { settingsFrom }] = await Promise.all([import("./environment.js"), import("./settings.js")]);
+    const [{ readEnvironment }, { settingsFrom }] = await Promise.all([
+      import("./environment.js"),
+      import("./settings.js"),
+    ]);
     return await verb(settingsFrom(options, readEnvironment()));
   } catch (fault) {
     return reportFault(fault);

@@ -32,14 +32,14 @@ export async function watch<T>(settings: Settings, view: View<T>, format: "json"
   const ended = new AbortController();
   const end = (): void => ended.abort();
   process.once("SIGINT", end).once("SIGTERM", end);
+  const aborted = untilAborted(ended.signal);
   try {
     const patience = { ...settings, requestTimeoutMs: Math.min(settings.requestTimeoutMs, REQUEST_TIMEOUT_MS) };
     await withClient(patience, async (client) => {
       const display = displayFor(settings, view, format);
       try {
         while (!ended.signal.aborted) {
-          const asked = settled(view.ask(client));
-          const answer = await Promise.race([asked, untilAborted(ended.signal)]);
+          const answer = await Promise.race([settled(view.ask(client)), aborted]);
           if (answer === undefined) return;
           if (answer.outcome === "answered") {
             display.show(answer.value);
@@ -110,7 +110,9 @@ function pictureDisplay<T>({ environment }: Settings, view: View<T>): Display<T>
     const seen = last === undefined ? "nothing seen yet" : `seen ${last.at.toLocaleTimeString()}`;
     const notes = [style.paint("dim", cutTo(`${seen}; Ctrl-C ends`, style.width))];
     if (trouble !== undefined) {
-      notes.unshift(style.paint("red", cutTo(oneLine(`asking again: ${trouble.code}: ${trouble.message}`), style.width)));
+      notes.unshift(
+        style.paint("red", cutTo(oneLine(`asking again: ${trouble.code}: ${trouble.message}`), style.width)),
+      );
     }
     screen.draw(last === undefined ? [] : view.lines(last.value, style), ["", ...notes]);
   };
@@ -143,7 +145,11 @@ function changesDisplay<T>({ environment }: Settings, view: View<T>, format: "js
       const key = JSON.stringify(view.changeKey(value));
       if (key === lastKey) return;
       if (format === "json") printJson(view.json(value));
-      else printLines([...(lastKey === undefined ? [] : [""]), ...view.lines(value, styleOf(process.stdout, environment))]);
+      else
+        printLines([
+          ...(lastKey === undefined ? [] : [""]),
+          ...view.lines(value, styleOf(process.stdout, environment)),
+        ]);
       lastKey = key;
     },
     trouble: (error) => {

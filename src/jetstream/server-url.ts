@@ -21,8 +21,7 @@ const SCHEME = /^[a-z]+:\/\//i;
 export function parseServerUrl(text: string): ServerAddress {
   let url: URL;
   try {
-    // Parsed as http, because the parser treats the authority of an unknown scheme as opaque.
-    url = new URL(`http://${text.trim().replace(SCHEME, "")}`);
+    url = new URL(`nats://${text.trim().replace(SCHEME, "")}`);
   } catch (cause) {
     throw new PerdureError(
       "CONNECTION_FAILED",

@@ -124,7 +124,7 @@ export class AgentIntake {
   #responder(message: Message): Respond | null {
     const { reply } = message;
     if (reply === undefined) return null;
-    return (body, { errorCode } = {}) =>
+    return (body, errorCode) =>
       this.#options.connection.publish(
         reply,
         body,
@@ -137,7 +137,7 @@ export class AgentIntake {
     const { subject } = message;
     this.#options.logger.warn({ subject, code, why }, "a message of an agent was dropped");
     const text = `message on ${subject} dropped: ${why}`;
-    this.#responder(message)?.(this.#options.stamp({ error: { code, message: text } }), { errorCode: code });
+    this.#responder(message)?.(this.#options.stamp({ error: { code, message: text } }), code);
   }
 }
 

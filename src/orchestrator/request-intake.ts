@@ -143,7 +143,7 @@ export class RequestIntake {
       // Said at once and not through the loop, which is what does not move.
       const message =
         "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
-      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), { errorCode: "STORAGE_UNAVAILABLE" });
+      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), "STORAGE_UNAVAILABLE");
       return;
     }
     const { messageId, preferredAgentId } = request;

@@ -54,7 +54,7 @@ export class EffectRunner {
   run(release: Release): void {
     switch (release.kind) {
       case "answerRequest":
-        release.respond(release.body, release.errorCode === undefined ? {} : { errorCode: release.errorCode });
+        release.respond(release.body, release.errorCode);
         return;
       case "dispatchTask":
         this.#dispatch(release);

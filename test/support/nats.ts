@@ -1,12 +1,15 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import { type Connection, connect } from "../../src/jetstream/connection.js";
 import { type Logger, silentLogger } from "../../src/logger.js";
 import { type NatsServer, startNatsServer } from "../../src/nats-server/start.js";
 import type { Namespace } from "../../src/protocol/ids.js";
+import { until } from "./until.js";
 
 /** A real nats-server with JetStream, fsync before every acknowledgement, for one test file. */
 export interface TestNats {
@@ -14,12 +17,16 @@ export interface TestNats {
   /** Closed after the test that opened it. */
   connect(options?: TestConnectOptions): Promise<Connection>;
   /** Stops the server's process where it stands: sockets stay open, nothing is answered. Thawed after the test. */
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
-  /** Kills it with SIGKILL and starts another on the same port and store. */
-  killAndRestart(): Promise<void>;
+  /** SIGKILL; whatever the server had not written yet is lost. */
   kill(): Promise<void>;
-  restart(): Promise<void>;
+  /** Lets the server end by itself. */
+  stop(): Promise<void>;
+  /** Starts a server on the same port and store after `kill` or `stop`. */
+  start(): Promise<void>;
+  /** Where JetStream keeps its files. */
+  readonly jetstreamFolder: string;
 }
 
 export interface TestConnectOptions {
@@ -82,18 +89,27 @@ export function useNats(): TestNats {
       connections.push(connection);
       return connection;
     },
-    freeze: () => {
+    freeze: async () => {
+      const { pid } = running();
       running().kill("SIGSTOP");
       frozen = true;
+      // The signal takes a moment, in which the server may still answer.
+      await until("the server stands still", async () => (await stateOf(pid)) === "T");
     },
     thaw,
     kill,
-    restart: start,
-    killAndRestart: async () => {
-      await kill();
-      await start();
+    stop: () => running().stop(),
+    start,
+    get jetstreamFolder() {
+      return join(storeDir, "jetstream");
     },
   };
+}
+
+/** The kernel's letter for what a process does; T: stopped. */
+async function stateOf(pid: number): Promise<string> {
+  const { stdout } = await promisify(execFile)("ps", ["-o", "state=", "-p", String(pid)]);
+  return stdout.trim().slice(0, 1);
 }
 
 /** Each test has its own, so that tests of one server never see each other's streams. */

@@ -72,9 +72,11 @@ function endText({ endedAt, submittedAt, assignedAt }: TaskView): string | undef
 
 function failureLines(failure: Failure | undefined, style: Style): readonly string[] {
   if (failure === undefined) return [];
-  const retried = failure.nonRetryable === true ? " (not to be retried)" : "";
+  const head = `${oneLine(failure.type)}: ${oneLine(failure.message)}`;
   const stack = failure.stack === undefined ? [] : printableLines(failure.stack.trimEnd());
-  return section("error", [`${oneLine(failure.type)}: ${oneLine(failure.message)}${retried}`, ...stack], style);
+  // A stack begins with what is said above it already.
+  const frames = stack[0] === head ? stack.slice(1) : stack;
+  return section("error", [failure.nonRetryable === true ? `${head} (not to be retried)` : head, ...frames], style);
 }
 
 function jsonLines(title: string, value: unknown, style: Style): readonly string[] {

@@ -59,7 +59,8 @@ const healthPaint: Readonly<Record<HealthStatus, Paint>> = { healthy: "green", d
 
 function summaryLines({ status, health }: Overview, style: Style): readonly string[] {
   const { orchestratorStatus, endedTaskCounts, usage, journalSequence, checkpointSequence } = status;
-  const leading = orchestratorStatus === "leading" ? ` for ${durationText(status.timestamp - status.leadingSince)}` : "";
+  const leading =
+    orchestratorStatus === "leading" ? ` for ${durationText(status.timestamp - status.leadingSince)}` : "";
   const count = (paint: Paint | undefined, number: number, what: string): string =>
     style.paint(number === 0 ? "dim" : paint, `${number} ${what}`);
   const absent = status.agentStatuses.filter(({ state }) => state === "lost").length;
@@ -94,7 +95,10 @@ function summaryLines({ status, health }: Overview, style: Style): readonly stri
           .join(", "),
       ],
       ["usage", `$${usage.cost.toFixed(4)}, ${usage.tokens.input} tokens in, ${usage.tokens.output} out`],
-      ["journal", `${journalSequence}, checkpoint ${checkpointSequence} (${journalSequence - checkpointSequence} behind)`],
+      [
+        "journal",
+        `${journalSequence}, checkpoint ${checkpointSequence} (${journalSequence - checkpointSequence} behind)`,
+      ],
     ],
     style,
   );
@@ -129,13 +133,15 @@ function heldLines({ held: { tasks, total } }: Overview, style: Style): readonly
 function ailingLines({ status: { agentStatuses }, health }: Overview, style: Style): readonly string[] {
   const agents = agentStatuses
     .filter(({ state }) => state === "unhealthy" || state === "lost")
-    .map(({ agentId, state, reason }) =>
-      [agentStatePaint[state], `agent ${agentId} is ${state}${reason === undefined ? "" : `: ${reason}`}`] as const,
+    .map(
+      ({ agentId, state, reason }) =>
+        [agentStatePaint[state], `agent ${agentId} is ${state}${reason === undefined ? "" : `: ${reason}`}`] as const,
     );
   const components = Object.entries(health.components)
     .filter(([, component]) => component.status !== "healthy")
-    .map(([name, { status, detail }]) =>
-      [healthPaint[status], `${name}: ${status}${detail === undefined ? "" : `, ${detail}`}`] as const,
+    .map(
+      ([name, { status, detail }]) =>
+        [healthPaint[status], `${name}: ${status}${detail === undefined ? "" : `, ${detail}`}`] as const,
     );
   const ailing = [...components, ...agents];
   if (ailing.length === 0) return [];

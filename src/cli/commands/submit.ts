@@ -2,12 +2,13 @@
 import { type Command, Option } from "commander";
 import type { Client } from "../../client/client.js";
 import type { NewTask } from "../../client/submission.js";
+import type { EndedTask } from "../../client/task-outcome.js";
 import { PerdureError } from "../../errors.js";
-import type { Priority, TaskView } from "../../protocol/task-message.js";
+import type { Priority } from "../../protocol/task-message.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { followTask } from "../follow-task.js";
-import { parseCount, parseDuration } from "../option-values.js";
 import { printJson, printLines, say } from "../messages.js";
+import { parseCount, parseDuration } from "../option-values.js";
 import type { Settings } from "../settings.js";
 import { priorityPaint } from "../state-paint.js";
 import { runVerb } from "../verb.js";
@@ -30,7 +31,17 @@ interface SubmitOptions {
 }
 
 /** What describes one task, and so has no place beside a file of them. */
-const ofOneTask = ["input", "inputFile", "id", "priority", "dependsOn", "needs", "attemptTimeout", "closeWithin", "attempts"];
+const ofOneTask = [
+  "input",
+  "inputFile",
+  "id",
+  "priority",
+  "dependsOn",
+  "needs",
+  "attemptTimeout",
+  "closeWithin",
+  "attempts",
+];
 
 export function addSubmit(program: Command): void {
   program
@@ -79,7 +90,11 @@ async function submit(
   });
 }
 
-async function taskFrom(type: string | undefined, source: string | undefined, options: SubmitOptions): Promise<NewTask> {
+async function taskFrom(
+  type: string | undefined,
+  source: string | undefined,
+  options: SubmitOptions,
+): Promise<NewTask> {
   if (type === undefined) throw new PerdureError("USAGE", "submit needs the task's type first, or --batch and a file");
   return {
     type,
@@ -98,7 +113,10 @@ async function inputFrom(source: string | undefined, { input, inputFile }: Submi
   const { parseJson, readSource } = await import("../json-input.js");
   if (source !== undefined) {
     if (source !== "-" || input !== undefined || inputFile !== undefined) {
-      throw new PerdureError("USAGE", `"${source}" is one argument too many; give the input with --input or --input-file`);
+      throw new PerdureError(
+        "USAGE",
+        `"${source}" is one argument too many; give the input with --input or --input-file`,
+      );
     }
     return parseJson(await readSource("-"));
   }
@@ -126,7 +144,12 @@ async function waitForAll(
   taskIds: readonly string[],
   { json, form }: WaitOptions,
 ): Promise<ExitStatus> {
-  const ended = await Promise.all(taskIds.map((taskId) => followTask(client, taskId, settings.timeoutMs)));
+  const deadline = settings.timeoutMs === undefined ? undefined : performance.now() + settings.timeoutMs;
+  const ended: EndedTask[] = [];
+  // One after the other: all have to end anyway, and one that has ended answers at once.
+  for (const taskId of taskIds) {
+    ended.push(await followTask(client, taskId, deadline === undefined ? undefined : deadline - performance.now()));
+  }
   const completed = ended.filter(({ state }) => state === "completed");
   if (json === true) printJson(form === "single" ? ended[0] : { tasks: ended });
   else printLines(completed.map((task) => outputText(task, form)));
@@ -135,12 +158,12 @@ async function waitForAll(
 }
 
 /** In a batch a line needs the id it belongs to. */
-function outputText({ taskId, output }: TaskView, form: "single" | "batch"): string {
+function outputText({ taskId, output }: EndedTask, form: "single" | "batch"): string {
   return form === "single" ? JSON.stringify(output ?? null, null, 2) : `${taskId} ${JSON.stringify(output ?? null)}`;
 }
 
-function failureText({ taskId, state, attempt, error, reason }: TaskView): string {
-  const how = { timed_out: "timed out", cancelled: "was cancelled" }[state as string] ?? "failed";
+function failureText({ taskId, state, attempt, error, reason }: EndedTask): string {
+  const how = state === "timed_out" ? "timed out" : state === "cancelled" ? "was cancelled" : "failed";
   const code = error?.type ?? state.toUpperCase();
   const why = error?.message ?? reason ?? "no reason was given";
   return `${code}: task ${taskId} ${how} after attempt ${attempt}: ${why} (perdure show ${taskId})`;

@@ -1,0 +1,67 @@
+/**
+ * `perdure dev`: nats-server and orchestrator in one command, for development and demonstrations. stdout gets one line,
+ * `ready <nats url> <http url>`, once a submission would be accepted. Ctrl-C ends it all in order.
+ */
+import { type Command, Option } from "commander";
+import type { LogLevel } from "../../logger.js";
+import { parseCount, parseDuration, parsePort } from "../option-values.js";
+import { runVerb } from "../verb.js";
+
+export interface DevOptions {
+  readonly natsPort: number;
+  readonly httpPort: number;
+  readonly storeDir: string;
+  readonly heartbeat: number;
+  readonly maxConcurrentTasks: number;
+  readonly logLevel?: LogLevel;
+}
+
+const NATS_PORT_DEFAULT = 4222;
+/** Short, so that a killed agent's work moves while one watches; production's default is 30 s. */
+const HEARTBEAT_MS_DEFAULT = 1_000;
+
+const logLevels: Readonly<Record<LogLevel, true>> = {
+  trace: true,
+  debug: true,
+  info: true,
+  warn: true,
+  error: true,
+  silent: true,
+};
+
+export function addDev(program: Command): void {
+  program
+    .command("dev")
+    .description("run nats-server and an orchestrator here, until Ctrl-C")
+    .option(
+      "--nats-port <n>",
+      "where nats-server listens on loopback; 0 takes a free port",
+      parsePort,
+      NATS_PORT_DEFAULT,
+    )
+    .addOption(
+      new Option("--http-port <n>", "where GET /healthz listens on loopback; 0 takes a free port")
+        .argParser(parsePort)
+        .default(0, "a free one"),
+    )
+    .option("--store-dir <folder>", "where everything is kept", ".perdure")
+    .addOption(
+      new Option("--heartbeat <duration>", "how often agents report; unhealthy after three, lost after six")
+        .argParser(parseDuration)
+        .default(HEARTBEAT_MS_DEFAULT, "1s"),
+    )
+    .option("--max-concurrent-tasks <n>", "tasks with an agent at the same time; 0 is without limit", parseCount, 0)
+    .addOption(
+      new Option("--log-level <level>", "of the log on stderr (default: $PERDURE_LOG_LEVEL or warn)").choices(
+        Object.keys(logLevels),
+      ),
+    )
+    .action(async (options: DevOptions, command: Command) => {
+      await runVerb(command, async (settings) => {
+        const { runDevSystem } = await import("../dev-system.js");
+        return await runDevSystem(settings, options);
+      });
+      // An orchestrator whose server died would wait for it to come back, and keep the process with it.
+      process.exit();
+    });
+}

@@ -1,0 +1,156 @@
+/**
+ * What `perdure dev` runs: the HTTP face, nats-server and the orchestrator, started in this order and stopped in
+ * reverse. Each is a function around the rest, so that whatever ends a part ends those inside it first.
+ */
+import { connectClient } from "../client/client.js";
+import { PerdureError } from "../errors.js";
+import { createLogger, type Logger } from "../logger.js";
+import { type NatsServer, startNatsServer } from "../nats-server/start.js";
+import { type Orchestrator, startOrchestrator } from "../orchestrator/orchestrator.js";
+import { livenessFrom } from "../orchestrator/orchestrator-options.js";
+import type { DevOptions } from "./commands/dev.js";
+import { type ExitStatus, exitStatus } from "./exit-status.js";
+import { type Health, serveHealth } from "./health-server.js";
+import { printLines, say } from "./messages.js";
+import type { Settings } from "./settings.js";
+
+const LOG_LEVEL_DEFAULT = "warn";
+/** A health probe wants an answer now, and "nobody answers" is one. */
+const HEALTH_TIMEOUT_MS = 1_000;
+
+/** Resolves when it was asked to stop and has. @throws PerdureError for what kept it from starting, or ended it */
+export async function runDevSystem(settings: Settings, options: DevOptions): Promise<ExitStatus> {
+  const { environment } = settings;
+  const logger = createLogger(options.logLevel ?? environment.logLevel ?? LOG_LEVEL_DEFAULT);
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.once(signal, stop);
+  try {
+    await withHealthFace(options, async (face) => {
+      await withNatsServer(settings, options, stopping.signal, async (nats) => {
+        await withOrchestrator(settings, options, nats, logger, async (orchestrator) => {
+          await untilStopped(settings, nats, orchestrator, face, stopping.signal);
+        });
+      });
+    });
+  } catch (fault) {
+    // A start that was given up on request has no fault to report.
+    if (!stopping.signal.aborted) throw fault;
+  } finally {
+    for (const signal of signals) process.off(signal, stop);
+  }
+  return exitStatus.ok;
+}
+
+interface HealthFace {
+  readonly url: string;
+  /** Until it is given something to ask, it answers that the system starts. */
+  ask: () => Promise<Health>;
+}
+
+async function withHealthFace({ httpPort }: DevOptions, use: (face: HealthFace) => Promise<void>): Promise<void> {
+  const face = {
+    url: "",
+    ask: (): Promise<Health> => Promise.resolve({ leads: false, body: { orchestratorStatus: "starting" } }),
+  };
+  const server = await serveHealth(httpPort, () => face.ask());
+  face.url = server.url;
+  try {
+    await use(face);
+  } finally {
+    await server.close();
+  }
+}
+
+async function withNatsServer(
+  { environment }: Settings,
+  { natsPort, storeDir }: DevOptions,
+  signal: AbortSignal,
+  use: (nats: NatsServer) => Promise<void>,
+): Promise<void> {
+  const nats = await startNatsServer({
+    storeDir,
+    port: natsPort,
+    binary: environment.natsServerBinary,
+    onNotice: say,
+    signal,
+  });
+  try {
+    await use(nats);
+  } finally {
+    await nats.stop();
+  }
+}
+
+async function withOrchestrator(
+  { namespace }: Settings,
+  { heartbeat, maxConcurrentTasks }: DevOptions,
+  nats: NatsServer,
+  logger: Logger,
+  use: (orchestrator: Orchestrator) => Promise<void>,
+): Promise<void> {
+  const orchestrator = await startOrchestrator({
+    servers: nats.url,
+    settings: { namespace, maxConcurrentTasks, ...livenessFrom(heartbeat) },
+    // startNatsServer configures it so.
+    serverSync: "always",
+    logger,
+  });
+  try {
+    await use(orchestrator);
+  } finally {
+    // Without its server it has nothing left to write to, and would wait for the connection to come back.
+    await Promise.race([orchestrator.stop(), nats.exited]);
+  }
+}
+
+async function untilStopped(
+  { namespace }: Settings,
+  nats: NatsServer,
+  orchestrator: Orchestrator,
+  face: HealthFace,
+  signal: AbortSignal,
+): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  const ended = Promise.race([endOfServer(nats), endOfOrchestrator(orchestrator)]);
+  // It may end while nobody waits for it here, on the way out.
+  ended.catch(() => undefined);
+  const outcome = await Promise.race([orchestrator.leading.then(() => "leading" as const), stopped, ended]);
+  if (outcome !== "leading") return;
+
+  const client = await connectClient({ servers: nats.url, namespace, requestTimeoutMs: HEALTH_TIMEOUT_MS });
+  try {
+    face.ask = async () => {
+      const { state } = orchestrator;
+      if (state !== "leading") return { leads: false, body: { orchestratorStatus: state } };
+      const { status, components } = await client.health();
+      return { leads: true, body: { orchestratorStatus: state, status, components } };
+    };
+    printLines([`ready ${nats.url} ${face.url}`]);
+    say(`nats-server ${nats.version} keeps everything in ${nats.storeDir}; Ctrl-C ends it`);
+    await Promise.race([stopped, ended]);
+  } finally {
+    await client.close();
+  }
+}
+
+async function endOfServer(nats: NatsServer): Promise<never> {
+  const { code, signal } = await nats.exited;
+  const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+  throw new PerdureError(
+    "CONNECTION_FAILED",
+    `nats-server (pid ${nats.pid}) ${how}, and nobody here had asked for it; everything accepted is in ${nats.storeDir}, its log is ${nats.logPath}. Start again.`,
+    { details: { pid: nats.pid, code, signal } },
+  );
+}
+
+async function endOfOrchestrator(orchestrator: Orchestrator): Promise<never> {
+  const error = await orchestrator.closed;
+  throw (
+    error ?? new PerdureError("INTERNAL", "the orchestrator ended without an error although nobody had asked for it")
+  );
+}
