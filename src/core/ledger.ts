@@ -53,9 +53,14 @@ export class Ledger {
   readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
   nextOrder = 1;
 
-  /** Records changed since the materializer last took them. */
-  dirtyTasks = new Set<TaskId>();
-  dirtyAgents = new Set<AgentId>();
+  /**
+   * Records changed since the materializer last took them, each with a journal sequence at or before the first of
+   * those changes: the checkpoint must stay behind the oldest of them.
+   */
+  dirtyTasks = new Map<TaskId, number>();
+  dirtyAgents = new Map<AgentId, number>();
+  /** The sequence that the next flush will have at the earliest; kept up by the commit loop. */
+  nextSequence = 0;
 
   readonly #followUps: FollowUp[] = [];
   #followUpIndex = 0;
@@ -152,7 +157,7 @@ export class Ledger {
       Object.assign(record, change);
       const type = taskFactType(event.type, record.state);
       this.#outbox.facts.push({ type, at: event.at, taskId: record.spec.taskId, set: change });
-      this.dirtyTasks.add(record.spec.taskId);
+      this.#markDirty(record.spec.taskId);
       this.#index(record, before);
       if (before.state !== record.state) this.#announce(record, before.state);
     }
@@ -164,7 +169,7 @@ export class Ledger {
   addAgent(record: AgentRecord, at: number): void {
     this.#outbox.facts.push({ type: "AgentAdded", at, agent: record });
     this.agents.set(record.agentId, record);
-    this.dirtyAgents.add(record.agentId);
+    this.#markAgentDirty(record.agentId);
     this.pool.put(record);
   }
 
@@ -175,7 +180,7 @@ export class Ledger {
       Object.assign(record, step.change);
       const type = agentFactType(event.type, record.state);
       this.#outbox.facts.push({ type, at: event.at, agentId: record.agentId, set: step.change });
-      this.dirtyAgents.add(record.agentId);
+      this.#markAgentDirty(record.agentId);
       this.pool.put(record);
     }
     for (const effect of step.effects) this.ask(effect);
@@ -204,7 +209,7 @@ export class Ledger {
         return;
       case "AgentAdded":
         this.agents.set(fact.agent.agentId, fact.agent);
-        this.dirtyAgents.add(fact.agent.agentId);
+        this.#markAgentDirty(fact.agent.agentId);
         return;
       default:
         break;
@@ -214,12 +219,12 @@ export class Ledger {
       // Ended before the crash and already moved to the bucket of ended tasks.
       if (record === undefined) return;
       Object.assign(record, fact.set);
-      this.dirtyTasks.add(fact.taskId);
+      this.#markDirty(fact.taskId);
     } else {
       const record = this.agents.get(fact.agentId);
       if (record === undefined) throw new Error(`the journal speaks of agent ${fact.agentId}, which no record or fact introduced`);
       Object.assign(record, fact.set);
-      this.dirtyAgents.add(fact.agentId);
+      this.#markAgentDirty(fact.agentId);
     }
   }
 
@@ -238,14 +243,22 @@ export class Ledger {
     // Ended and needed by nobody, yet still among the live ones: a crash came before it was moved.
     for (const record of this.tasks.values()) {
       const { taskId } = record.spec;
-      if (endedStates.has(record.state) && !this.graph.hasDependents(taskId)) this.dirtyTasks.add(taskId);
+      if (endedStates.has(record.state) && !this.graph.hasDependents(taskId)) this.#markDirty(taskId);
     }
+  }
+
+  #markDirty(taskId: TaskId): void {
+    if (!this.dirtyTasks.has(taskId)) this.dirtyTasks.set(taskId, this.nextSequence);
+  }
+
+  #markAgentDirty(agentId: AgentId): void {
+    if (!this.dirtyAgents.has(agentId)) this.dirtyAgents.set(agentId, this.nextSequence);
   }
 
   #insertTask(record: TaskRecord): TaskRecord {
     this.tasks.set(record.spec.taskId, record);
     this.nextOrder = Math.max(this.nextOrder, record.order + 1);
-    this.dirtyTasks.add(record.spec.taskId);
+    this.#markDirty(record.spec.taskId);
     return record;
   }
 
@@ -294,7 +307,7 @@ export class Ledger {
       this.usage.tokens.output += record.usage.tokens.output;
     }
     // Dependencies whose last dependent this was: their retention starts now.
-    for (const freed of this.graph.remove(taskId, dependencies)) this.dirtyTasks.add(freed);
+    for (const freed of this.graph.remove(taskId, dependencies)) this.#markDirty(freed);
     for (const dependent of this.graph.dependentsOf(taskId) ?? []) {
       this.addFollowUp({ kind: "settleDependent", taskId: dependent, dependencyId: taskId });
     }

@@ -42,14 +42,13 @@ interface BarrierWait {
 /** A stream whose leader was killed takes 5-9 s to acknowledge again; much longer is an outage. */
 const STALLED_MS = 10_000;
 
-const utf8 = new TextEncoder();
-
 export class CommitLoop {
   readonly #log: CommitLog;
   readonly #leaderId: string;
   readonly #logger: Logger;
   readonly #beforeFlush: () => void;
   readonly #release: (release: Release) => void;
+  readonly #onAppended: (sequence: number) => void;
   readonly #onEnd: (reason: "fenced" | PerdureError) => void;
 
   #pending: Group[] = [];
@@ -73,6 +72,8 @@ export class CommitLoop {
     /** Last chance to decide more before a flush is built. */
     readonly beforeFlush: () => void;
     readonly release: (release: Release) => void;
+    /** A flush is on disk, nothing of it has been let go yet. */
+    readonly onAppended: (sequence: number) => void;
     /** The loop has ended: nothing more will be written by this leadership. */
     readonly onEnd: (reason: "fenced" | PerdureError) => void;
   }) {
@@ -82,6 +83,7 @@ export class CommitLoop {
     this.#logger = options.logger;
     this.#beforeFlush = options.beforeFlush;
     this.#release = options.release;
+    this.#onAppended = options.onAppended;
     this.#onEnd = options.onEnd;
   }
 
@@ -188,7 +190,7 @@ export class CommitLoop {
       if (facts !== "") {
         this.#flushCount += 1;
         const flushId = `${this.#leaderId}.${this.#flushCount}`;
-        const bytes = utf8.encode(`{"flushId":"${flushId}","resultsSequence":${resultsSequence},"facts":[${facts}]}`);
+        const bytes = Buffer.from(`{"flushId":"${flushId}","resultsSequence":${resultsSequence},"facts":[${facts}]}`);
         // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
         const sequence = this.#log.lastSequence + 1;
         for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, resultsSequence);
@@ -200,6 +202,7 @@ export class CommitLoop {
           this.#onEnd("fenced");
           return;
         }
+        this.#onAppended(appended.sequence);
         if (appended.sequence !== sequence) {
           throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
         }

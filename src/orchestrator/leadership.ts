@@ -29,6 +29,7 @@ import { RequestIntake } from "./request-intake.js";
 import { ResultIntake, type StoredResult } from "./result-intake.js";
 import { EffectRunner } from "./run-effects.js";
 import { stampWith } from "./stamp.js";
+import { newToken } from "./token.js";
 import { Waiters } from "./waiters.js";
 
 /** What the edge provides to a term. */
@@ -79,6 +80,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
   await takeFences(journal, buckets, leaderId);
   const recovered = await recover({ ...buckets, journal });
   const { ledger } = recovered;
+  ledger.nextSequence = journal.lastSequence + 1;
 
   const stamp = stampWith(clock);
   const waiters = new Waiters();
@@ -95,6 +97,9 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       timer.arm();
     },
     release: (release) => effects.run(release),
+    onAppended: (sequence) => {
+      ledger.nextSequence = sequence + 1;
+    },
     onEnd: options.onEnd,
   });
   const core = new Core({
@@ -106,7 +111,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       unhealthyThresholdMs: settings.unhealthyThresholdMs,
       lostThresholdMs: settings.lostThresholdMs,
     },
-    chance: { newToken: () => randomBytes(16).toString("base64url"), random: Math.random },
+    chance: { newToken, random: Math.random },
     monotonicNow: clock.monotonicNow(),
     onDecision: (outbox) => loop.add(outbox),
   });
@@ -243,7 +248,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       await stopIntake();
       await loop.drained();
       await materializer.stop();
-      await materializer.runOnce();
+      await materializer.runOnce(0);
       loop.end();
       waiters.clear();
     },

@@ -1,13 +1,29 @@
-/** Records as the buckets hold them: with the journal sequence at which they stand, so that replay skips what is older. */
+/**
+ * Records as the buckets hold them: with the journal sequence at which they stand, so that replay skips what is older,
+ * and without the fields that are null, which are half of a typical record.
+ */
 import { z } from "zod";
 import { AgentRecord } from "../protocol/agent-record.js";
 import { TaskRecord } from "../protocol/task-record.js";
 
-export const StoredTask = z.object({ sequence: z.int(), record: TaskRecord });
+export const StoredTask = z.object({ sequence: z.int(), record: withNulls(TaskRecord) });
 export type StoredTask = z.infer<typeof StoredTask>;
 
-export const StoredAgent = z.object({ sequence: z.int(), record: AgentRecord });
+export const StoredAgent = z.object({ sequence: z.int(), record: withNulls(AgentRecord) });
 export type StoredAgent = z.infer<typeof StoredAgent>;
 
-export const encodeStored = (sequence: number, record: TaskRecord | AgentRecord): string =>
-  `{"sequence":${sequence},"record":${JSON.stringify(record)}}`;
+export function encodeStored(sequence: number, record: TaskRecord | AgentRecord): string {
+  const present: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(record)) if (value !== null) present[field] = value;
+  return `{"sequence":${sequence},"record":${JSON.stringify(present)}}`;
+}
+
+/** Puts the fields back that were left out because they were null. */
+function withNulls<S extends z.ZodObject>(schema: S) {
+  const nulls = Object.fromEntries(
+    Object.entries(schema.shape)
+      .filter(([, field]) => z.safeParse(field, null).success)
+      .map(([name]) => [name, null]),
+  );
+  return z.preprocess((value) => (typeof value === "object" && value !== null ? { ...nulls, ...value } : value), schema);
+}

@@ -36,9 +36,10 @@ export class Aftermath {
     this.#agentId = agentId;
   }
 
-  /** The orchestrator has given the agent up. */
-  get isLost(): boolean {
-    return this.#verdict === "lost";
+  /** The orchestrator has given the agent up, its work has ended elsewhere, and every sentence about it was taken. */
+  get isSettled(): boolean {
+    const pending = this.#open.size + this.#taken.size + this.#refused.size + this.#redone.length + this.#told.length;
+    return this.#verdict === "lost" && pending === 0;
   }
 
   observe(event: ObservedEvent, afterMs: number): void {

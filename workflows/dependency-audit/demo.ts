@@ -1,0 +1,128 @@
+/**
+ * `npm run demo`: an audit of a real project's dependencies, by agents that are processes of their own, on a nats-server
+ * of its own; one of the agents is killed with kill -9 half-way. Everything it starts ends with it, however it ends.
+ */
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import { type Client, connectClient, TaskFailedError } from "perdure";
+import { type Child, Children } from "./children.js";
+import { crew } from "./crew.js";
+import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
+import { type DemoOptions, demoHelp, parseDemoOptions, workingFolderOf } from "./demo-options.js";
+import { checkEndedOnce } from "./ended-once.js";
+import { LiveOutput } from "./live-output.js";
+import { AuditReport } from "./messages.js";
+import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
+import { type AuditPlan, planAudit, submissionBatches } from "./plan.js";
+import { renderMarkdown } from "./render-markdown.js";
+import { renderTable, terminalStyle } from "./render-table.js";
+import { surveyProject } from "./survey.js";
+import { WatchedAudit } from "./watched-audit.js";
+
+const namespace = "mcp";
+/** Short, so that the orchestrator's verdict on the killed agent can be waited for. */
+const heartbeat = "1s";
+/** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
+const givenUpLimitMs = 20_000;
+const agentGraceMs = 5_000;
+const engineGraceMs = 10_000;
+
+interface Stage {
+  readonly children: Children;
+  readonly storeFolder: string;
+  readonly output: LiveOutput;
+  readonly tell: (sentence: string) => void;
+  /** What it is given, unless the demo is stopped before. */
+  readonly orStopped: <T>(awaited: Promise<T>) => Promise<T>;
+}
+
+async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): Promise<void> {
+  const { children, output, orStopped, tell } = stage;
+  const taskIds = [...plan.packageTasks, plan.reportTask].map(({ taskId }) => taskId);
+
+  const serverUrl = await orStopped(startEngine(children, stage.storeFolder));
+  tell(`perdure dev is ready: nats-server and orchestrator on ${serverUrl}`);
+  const agents = crew.map((member) => startAgent(children, serverUrl, member));
+  await orStopped(Promise.all(agents.map((agent) => agent.firstLine())));
+  tell(`${agents.length} agents are registered, each a process of its own:`);
+  for (const { agentId, capabilities } of crew) {
+    const pid = agents.find(({ name }) => name === agentId)?.pid;
+    output.say(`           ${agentId} (pid ${pid}): ${capabilities.join(", ")}`);
+  }
+
+  const client = await orStopped(connectClient({ servers: serverUrl, namespace, name: "perdure demo" }));
+  const audit = new WatchedAudit({ client, agents, taskCount: taskIds.length, output, tell });
+  try {
+    audit.start();
+    for (const batch of submissionBatches(plan)) await orStopped(client.submitAll(batch));
+    tell(`submitted ${plan.packageTasks.length} tasks and the report that depends on all of them`);
+    const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
+    const killed = await orStopped(audit.killed());
+    if (killed === null) tell("the audit was over before an agent could be killed at work; try a larger project");
+    else await orStopped(audit.untilGivenUp(givenUpLimitMs));
+    await orStopped(audit.stop());
+
+    const { endedTaskCounts } = await orStopped(client.status());
+    const endsCounted = Object.values(endedTaskCounts).reduce((sum, count) => sum + count, 0);
+    const announcedTwice = audit.endedTwice;
+    const { faults, tasks } = await orStopped(checkEndedOnce({ client, taskIds, endsCounted, announcedTwice }));
+    if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
+    const again = tasks.filter(({ attempt }) => attempt > 1).length;
+    tell(`asked for each of the ${taskIds.length} tasks: every one completed, exactly once (${again} as attempt 2 or later)`);
+
+    await writeMarkdown(options, report);
+    output.say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
+    output.say(`The report as Markdown: ${options.markdownPath}\n`);
+    output.say("perdure status:");
+    await orStopped(showStatus(serverUrl));
+  } finally {
+    await client.close();
+    await audit.stop().catch(() => undefined);
+  }
+  tell("done; agents, orchestrator and nats-server are being stopped");
+}
+
+async function startEngine(children: Children, storeFolder: string): Promise<string> {
+  const engine = children.start("perdure dev", {
+    script: perdureScript(),
+    args: ["dev", "--nats-port", "0", "--store-dir", storeFolder, "--heartbeat", heartbeat],
+    environment: environmentFor(null),
+  });
+  const line = await engine.firstLine();
+  const [word, serverUrl] = line.split(" ");
+  if (word !== "ready" || serverUrl === undefined) {
+    throw new DemoStopped(demoExit.failed, `perdure dev began with "${line}" instead of "ready <nats url> <http url>".`);
+  }
+  return serverUrl;
+}
+
+function startAgent(children: Children, serverUrl: string, member: (typeof crew)[number]): Child {
+  const { agentId, capabilities } = member;
+  return children.start(agentId, {
+    script: fileURLToPath(new URL("./auditor.js", import.meta.url)),
+    args: ["--id", agentId, "--capabilities", capabilities.join(","), "--server", serverUrl, "--namespace", namespace],
+    environment: environmentFor(serverUrl),
+  });
+}
+
+async function finishedReport(client: Client, audit: WatchedAudit, taskId: string): Promise<AuditReport> {
+  try {
+    return AuditReport.parse(await client.result(taskId));
+  } catch (error) {
+    if (!(error instanceof TaskFailedError)) throw error;
+    const [first] = audit.failures;
+    if (first?.error === undefined || first.error === null) throw error;
+    const { type, message } = first.error;
+    const sentence = `there is no report: ${audit.failures.length} tasks failed, the first of them ${first.taskId}: ${type}: ${message}`;
+    throw new DemoStopped(demoExit.failed, sentence, { cause: error });
+  }
+}
+
+async function writeMarkdown({ markdownPath, markdownChosenBy }: DemoOptions, report: AuditReport): Promise<void> {
+  await writeFile(markdownPath, renderMarkdown(report), { flag: markdownChosenBy === "user" ? "w" : "wx" });
+}

@@ -1,0 +1,136 @@
+/**
+ * Looks on while the audit runs: shows how far it is, has an agent killed once a third has ended, and tells what the
+ * orchestrator says and does about it.
+ */
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Client } from "perdure";
+import { Aftermath } from "./aftermath.js";
+import { type ObservedEvent, observed } from "./audit-events.js";
+import type { Child } from "./children.js";
+import { type Killed, killOneAtWork } from "./kill-half-way.js";
+import type { LiveOutput } from "./live-output.js";
+import { Progress } from "./progress.js";
+import { progressLine } from "./progress-line.js";
+
+const lookIntervalMs = 150;
+/** The share of the audit that has ended when an agent is killed. */
+const killAtShare = 1 / 3;
+
+export interface WatchedAuditOptions {
+  readonly client: Client;
+  readonly agents: readonly Child[];
+  /** The join included. */
+  readonly taskCount: number;
+  readonly output: LiveOutput;
+  /** Prints a line of the story with the time it belongs to. */
+  readonly tell: (sentence: string) => void;
+}
+
+export class WatchedAudit {
+  readonly #options: WatchedAuditOptions;
+  readonly #progress: Progress;
+  readonly #stopping = new AbortController();
+  readonly #failures: ObservedEvent[] = [];
+  #looking: Promise<void> = Promise.resolve();
+  #kill: Promise<void> | null = null;
+  #killed: Killed | null = null;
+  #killedAt = 0;
+  #aftermath: Aftermath | null = null;
+  #unsubscribe: () => void = () => undefined;
+
+  constructor(options: WatchedAuditOptions) {
+    this.#options = options;
+    this.#progress = new Progress(
+      options.taskCount,
+      options.agents.map(({ name }) => name),
+    );
+  }
+
+  /** Before the first task is submitted, or events are missed. */
+  start(): void {
+    const subscription = this.#options.client.onEvent((event) => this.#note(observed(event)));
+    this.#unsubscribe = () => subscription.unsubscribe();
+    this.#looking = this.#look();
+    // Told by `stop`; until then nobody may be waiting for it.
+    this.#looking.catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    this.#stopping.abort();
+    await this.#looking;
+    this.#options.output.clear();
+  }
+
+  /** The agent that was killed, or null where the audit was over before one could be. */
+  async killed(): Promise<Killed | null> {
+    await this.#kill;
+    return this.#killed;
+  }
+
+  /** Resolves when the orchestrator has given the killed agent up and all has been told, or after `limitMs`. */
+  async untilGivenUp(limitMs: number): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    while (this.#aftermath !== null && !this.#aftermath.isSettled && performance.now() < deadline) {
+      await delay(lookIntervalMs, undefined, { signal: this.#stopping.signal });
+    }
+  }
+
+  get endedTwice(): readonly string[] {
+    return this.#progress.endedTwice;
+  }
+
+  /** Why tasks failed, in the order of events. */
+  get failures(): readonly ObservedEvent[] {
+    return this.#failures;
+  }
+
+  #note(event: ObservedEvent): void {
+    this.#progress.noteEvent(event);
+    this.#aftermath?.observe(event, performance.now() - this.#killedAt);
+    if (event.type === "TASK_FAILED" || event.type === "TASK_TIMED_OUT") this.#failures.push(event);
+    this.#killIfDue();
+  }
+
+  #killIfDue(): void {
+    if (this.#kill !== null || this.#progress.ended < this.#options.taskCount * killAtShare) return;
+    this.#kill = this.#killOne();
+    // Told by `killed`.
+    this.#kill.catch(() => undefined);
+  }
+
+  async #killOne(): Promise<void> {
+    const { client, agents, tell } = this.#options;
+    const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
+    const busiestFirst = [...agents].sort((a, b) => (inHand.get(b.name) ?? 0) - (inHand.get(a.name) ?? 0));
+    const killed = await killOneAtWork(client, busiestFirst);
+    if (killed === null) return;
+    const { agentId, pid, tasks } = killed;
+    this.#killedAt = performance.now();
+    this.#killed = killed;
+    this.#aftermath = new Aftermath(agentId);
+    this.#progress.noteKilled(agentId);
+    const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
+    tell(`kill -9 ${pid}: ${agentId} is dead, with ${what} in its hands`);
+  }
+
+  async #look(): Promise<void> {
+    const { client, output } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#progress.noteStatus(await client.status());
+      this.#killIfDue();
+      this.#tellAftermath();
+      if (!signal.aborted) output.show(progressLine(this.#progress.picture, output.width));
+      await delay(lookIntervalMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #tellAftermath(): void {
+    const { tell } = this.#options;
+    for (const { afterMs, sentence } of this.#aftermath?.takeSentences(performance.now() - this.#killedAt) ?? []) {
+      tell(`+${(afterMs / 1_000).toFixed(1)} s orchestrator: ${sentence}`);
+    }
+  }
+}
