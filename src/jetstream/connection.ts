@@ -372,7 +372,7 @@ function closedError(url: string, cause: unknown): PerdureError {
 function noRespondersError(subject: string): PerdureError {
   return new PerdureError(
     "NO_RESPONDERS",
-    `Nobody listens on ${subject}. Is an orchestrator running in this namespace (\`perdure dev\` or \`perdure orchestrator\`)?`,
+    `Nobody listens on ${subject}: no orchestrator leads in this namespace (start one with \`perdure dev\` or \`perdure orchestrator\`), or no stream takes this subject at the moment.`,
     { details: { subject } },
   );
 }

@@ -80,11 +80,14 @@ it.each<[string, (engine: Engine) => void, string]>([
   expect(engine.states("running")).toEqual([state]);
 });
 
-it("takes the place of a cancelled task for taken until its agent answered", () => {
-  const engine = givenCancelling();
-  const held = engine.core.ledger.pool.activeCountOf(engine.agent("k-1").agentId);
-  engine.pass(CANCEL_GRACE_MS);
-  expect([held, engine.core.ledger.activeTasks.get(engine.agent("k-1").agentId)?.size]).toEqual([3, 2]);
+it("keeps the place of a cancelled task taken until its agent answered", () => {
+  const engine = new Engine();
+  engine.register("k-1");
+  engine.submit([{ taskId: "t-1" }, { taskId: "t-2" }]);
+  engine.cancel("t-1");
+  const meanwhile = engine.states("t-2");
+  engine.handIn(engine.resultOf("t-1", { status: "cancelled" }));
+  expect([meanwhile, engine.states("t-2")]).toEqual([["queued"], ["assigned"]]);
 });
 
 it("refuses what the agent says after the task was cancelled without it", () => {

@@ -36,7 +36,8 @@ export interface Decision {
   readonly effects: readonly Effect[];
 }
 
-type Submission = Partial<Omit<TaskSubmission, "taskId" | "dependencies">> & {
+/** A task as a test asks for it; the rest is given. */
+export type Submission = Partial<Omit<TaskSubmission, "taskId" | "dependencies">> & {
   taskId?: string;
   dependencies?: string[];
 };

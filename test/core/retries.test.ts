@@ -1,10 +1,8 @@
 import { expect, it } from "vitest";
 import { ANSWER_TIMEOUT_MS } from "../../src/core/settings.js";
-import { Engine } from "./engine.js";
+import { Engine, type Submission } from "./engine.js";
 
-type Submission = Parameters<Engine["submit"]>[0];
-
-function givenAssigned(task: Omit<Extract<Submission, { length?: never }>, "taskId"> = {}): Engine {
+function givenAssigned(task: Submission = {}): Engine {
   const engine = new Engine();
   engine.register("k-1");
   engine.submit({ taskId: "t-1", ...task });

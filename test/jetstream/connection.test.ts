@@ -162,7 +162,7 @@ test("an answer that comes after the connection was lost and found is still the 
     if (event === "reconnected") othersBack = true;
   });
   await nats.kill();
-  await nats.start();
+  await nats.restart();
   await until("both are connected again", () => events.includes("reconnected") && othersBack);
   await asking.flush();
   answering.publish(reply ?? "", "late");
@@ -209,5 +209,5 @@ test("draining does not wait for a server that is gone", async () => {
   const startedAt = performance.now();
   await connection.drain();
   expect(performance.now() - startedAt).toBeLessThan(2_000);
-  await nats.start();
+  await nats.restart();
 });

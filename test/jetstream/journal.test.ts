@@ -104,7 +104,7 @@ test("a server that is killed and started again delays a flush, and neither lose
   await nats.kill();
   await until("the loss is noticed", () => count("disconnected from NATS") === 1);
   const appended = journal.append(flush("b"));
-  await nats.start();
+  await nats.restart();
   expect(await appended).toEqual({ outcome: "appended", sequence: 2 });
   expect(idsOf(await read(journal, 1))).toEqual(["a", "b"]);
 });

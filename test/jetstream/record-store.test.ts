@@ -170,7 +170,7 @@ test("a server killed in the middle of writing delays the batches, and none is l
   await until("some rounds are written", async () => Number(await store.get("k0")) >= 3);
   await nats.kill();
   await until("the loss is noticed", () => count("disconnected from NATS") === 1);
-  await nats.start();
+  await nats.restart();
   await writing;
   const values = Object.values(await load(store));
   expect(values).toHaveLength(50);
@@ -221,7 +221,7 @@ test("loading goes on after the connection was lost, each record once", async ()
   let restarted: Promise<void> | undefined;
   for await (const { key } of store.loadAll()) {
     keys.push(key);
-    if (keys.length === 1) restarted = nats.kill().then(() => nats.start());
+    if (keys.length === 1) restarted = nats.kill().then(() => nats.restart());
     if (keys.length === 2) await restarted;
   }
   expect(keys).toHaveLength(18_000);

@@ -106,7 +106,7 @@ test("a restarted server neither skips nor repeats a result", async () => {
   const { seen } = await startReading(given, 1);
   await seenAre(seen, ["1:a", "2:b"]);
   await nats.stop();
-  await nats.start();
+  await nats.restart();
   const other = await nats.connect();
   await handIn({ ...given, connection: other }, "c");
   await seenAre(seen, ["1:a", "2:b", "3:c"]);
@@ -130,7 +130,7 @@ test("results that took the sequences of lost ones are read", async () => {
   await nats.stop();
   const copy = `${nats.jetstreamFolder}-copy`;
   await cp(nats.jetstreamFolder, copy, { recursive: true });
-  await nats.start();
+  await nats.restart();
   await handIn({ ...given, connection: await nats.connect() }, "c", "lost", "lost too");
   await until("all five are read", () => seen.length === 5);
 
@@ -138,7 +138,7 @@ test("results that took the sequences of lost ones are read", async () => {
   await rm(nats.jetstreamFolder, { recursive: true });
   await cp(copy, nats.jetstreamFolder, { recursive: true });
   await rm(copy, { recursive: true });
-  await nats.start();
+  await nats.restart();
   await handIn({ ...given, connection: await nats.connect() }, "c", "d", "e", "f");
   await until("the last one is read", () => seen.includes("6:f"));
   expect(seen.slice(-4)).toEqual(["3:c", "4:d", "5:e", "6:f"]);

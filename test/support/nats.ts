@@ -24,7 +24,7 @@ export interface TestNats {
   /** Lets the server end by itself. */
   stop(): Promise<void>;
   /** Starts a server on the same port and store after `kill` or `stop`. */
-  start(): Promise<void>;
+  restart(): Promise<void>;
   /** Where JetStream keeps its files. */
   readonly jetstreamFolder: string;
 }
@@ -99,7 +99,7 @@ export function useNats(): TestNats {
     thaw,
     kill,
     stop: () => running().stop(),
-    start,
+    restart: start,
     get jetstreamFolder() {
       return join(storeDir, "jetstream");
     },

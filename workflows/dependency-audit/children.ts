@@ -111,6 +111,17 @@ export class Children {
     return child;
   }
 
+  /**
+   * What was started last ends first, so that an agent can still hand in what it has. Those started after the first one
+   * do not depend on each other and end together.
+   */
+  async endAll(graceMs: number): Promise<void> {
+    const [first, ...others] = this.#children;
+    await Promise.all(others.map((child) => child.end(graceMs)));
+    await first?.end(graceMs);
+    process.off("exit", this.killAll);
+  }
+
   readonly killAll = (): void => {
     for (const child of this.#children) child.kill();
   };

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -15,8 +15,9 @@ import { crew } from "./crew.js";
 import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
 import { type DemoOptions, demoHelp, parseDemoOptions, workingFolderOf } from "./demo-options.js";
 import { checkEndedOnce } from "./ended-once.js";
+import { Lifetime } from "./lifetime.js";
 import { LiveOutput } from "./live-output.js";
-import { AuditReport } from "./messages.js";
+import { AuditReport, packageTaskTypes } from "./messages.js";
 import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
 import { type AuditPlan, planAudit, submissionBatches } from "./plan.js";
 import { renderMarkdown } from "./render-markdown.js";
@@ -29,16 +30,16 @@ const namespace = "mcp";
 const heartbeat = "1s";
 /** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
 const givenUpLimitMs = 20_000;
-const agentGraceMs = 5_000;
-const engineGraceMs = 10_000;
+/** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
+const endGraceMs = 10_000;
 
 interface Stage {
   readonly children: Children;
   readonly storeFolder: string;
   readonly output: LiveOutput;
-  readonly tell: (sentence: string) => void;
-  /** What it is given, unless the demo is stopped before. */
-  readonly orStopped: <T>(awaited: Promise<T>) => Promise<T>;
+  /** A line of the story; `at` is by performance.now(), and now unless given. */
+  readonly tell: (sentence: string, at?: number) => void;
+  readonly orStopped: Lifetime["orStopped"];
 }
 
 async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): Promise<void> {
@@ -63,8 +64,12 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
     tell(`submitted ${plan.packageTasks.length} tasks and the report that depends on all of them`);
     const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
     const killed = await orStopped(audit.killed());
-    if (killed === null) tell("the audit was over before an agent could be killed at work; try a larger project");
-    else await orStopped(audit.untilGivenUp(givenUpLimitMs));
+    if (killed === null) {
+      tell("the report is there; it was over before an agent could be killed at work, try a larger project");
+    } else {
+      tell(`the report is there; nothing waits for ${killed.agentId} but the orchestrator's verdict on it`);
+      await orStopped(audit.untilGivenUp(givenUpLimitMs));
+    }
     await orStopped(audit.stop());
 
     const { endedTaskCounts } = await orStopped(client.status());
@@ -73,7 +78,9 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
     const { faults, tasks } = await orStopped(checkEndedOnce({ client, taskIds, endsCounted, announcedTwice }));
     if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
     const again = tasks.filter(({ attempt }) => attempt > 1).length;
-    tell(`asked for each of the ${taskIds.length} tasks: every one completed, exactly once (${again} as attempt 2 or later)`);
+    tell(
+      `asked for each of the ${taskIds.length} tasks: every one completed, exactly once (${again} as attempt 2 or later)`,
+    );
 
     await writeMarkdown(options, report);
     output.say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
@@ -96,7 +103,10 @@ async function startEngine(children: Children, storeFolder: string): Promise<str
   const line = await engine.firstLine();
   const [word, serverUrl] = line.split(" ");
   if (word !== "ready" || serverUrl === undefined) {
-    throw new DemoStopped(demoExit.failed, `perdure dev began with "${line}" instead of "ready <nats url> <http url>".`);
+    throw new DemoStopped(
+      demoExit.failed,
+      `perdure dev began with "${line}" instead of "ready <nats url> <http url>".`,
+    );
   }
   return serverUrl;
 }
@@ -125,4 +135,59 @@ async function finishedReport(client: Client, audit: WatchedAudit, taskId: strin
 
 async function writeMarkdown({ markdownPath, markdownChosenBy }: DemoOptions, report: AuditReport): Promise<void> {
   await writeFile(markdownPath, renderMarkdown(report), { flag: markdownChosenBy === "user" ? "w" : "wx" });
+}
+
+/** A report that cannot be written is noticed before the audit, not after it. */
+async function assertWritable(markdownPath: string): Promise<void> {
+  const folder = dirname(markdownPath);
+  try {
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new DemoStopped(demoExit.usage, `--markdown: there is no folder ${folder} that can be written to.`, {
+      cause,
+    });
+  }
+}
+
+async function run(options: DemoOptions, auditId: string): Promise<void> {
+  await assertWritable(options.markdownPath);
+  const plan = planAudit(await surveyProject(options.projectPath), auditId);
+  const startedAt = performance.now();
+  const output = new LiveOutput(process.stdout);
+  const tell = (sentence: string, at = performance.now()): void => {
+    output.say(`${((at - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${sentence}`);
+  };
+  const packages = plan.packageTasks.length / packageTaskTypes.length;
+  output.say(
+    `An audit of ${options.projectPath}: ${packages} installed packages, ${plan.packageTasks.length} tasks and a report.`,
+  );
+
+  const lifetime = new Lifetime();
+  lifetime.obeySurroundings();
+  const children = new Children((reason) => lifetime.stop(reason));
+  const storeFolder = await mkdtemp(join(tmpdir(), "perdure-demo-"));
+  const removeStore = (): void => rmSync(storeFolder, { recursive: true, force: true });
+  process.once("exit", removeStore);
+  try {
+    await tellStory(options, plan, { children, storeFolder, output, tell, orStopped: lifetime.orStopped });
+  } finally {
+    await children.endAll(endGraceMs);
+    removeStore();
+  }
+}
+
+const auditId = `audit-${randomBytes(4).toString("hex")}`;
+try {
+  const options = parseDemoOptions(process.argv.slice(2), {
+    projectPath: packageFolder,
+    auditId,
+    temporaryFolder: tmpdir(),
+    workingFolder: workingFolderOf(process.env, process.cwd()),
+  });
+  if (options.kind === "help") process.stdout.write(demoHelp);
+  else await run(options, auditId);
+} catch (fault) {
+  const { exit, sentence } = endingOf(fault);
+  process.exitCode = exit;
+  if (exit !== demoExit.outputClosed) process.stderr.write(`demo: ${sentence}\n`);
 }

@@ -15,9 +15,9 @@ export interface Killed {
   readonly tasks: readonly TaskView[];
 }
 
-const lookIntervalMs = 25;
+const lookIntervalMs = 15;
 /** After this long without a change nothing of a stopped agent is on its way any more. */
-const steadyLooks = 4;
+const steadyLooks = 3;
 
 /** The first of `agents` that has tasks in hand is killed; null if none has. Those that are spared go on. */
 export async function killOneAtWork(client: Client, agents: readonly Child[]): Promise<Killed | null> {

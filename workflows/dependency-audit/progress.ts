@@ -12,7 +12,10 @@ export type ProgressStatus = Pick<
   SystemStatus,
   "queuedTaskCount" | "activeTaskCount" | "waitingTaskCount" | "backoffTaskCount" | "endedTaskCounts"
 > & {
-  readonly agentStatuses: readonly Pick<SystemStatus["agentStatuses"][number], "agentId" | "state" | "activeTaskCount">[];
+  readonly agentStatuses: readonly Pick<
+    SystemStatus["agentStatuses"][number],
+    "agentId" | "state" | "activeTaskCount"
+  >[];
 };
 
 export interface AgentProgress {

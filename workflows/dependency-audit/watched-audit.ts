@@ -23,8 +23,8 @@ export interface WatchedAuditOptions {
   /** The join included. */
   readonly taskCount: number;
   readonly output: LiveOutput;
-  /** Prints a line of the story with the time it belongs to. */
-  readonly tell: (sentence: string) => void;
+  /** Prints a line of the story with the time it belongs to, by performance.now(). */
+  readonly tell: (sentence: string, at: number) => void;
 }
 
 export class WatchedAudit {
@@ -101,9 +101,10 @@ export class WatchedAudit {
   }
 
   async #killOne(): Promise<void> {
-    const { client, agents, tell } = this.#options;
+    const { client, agents, taskCount, tell } = this.#options;
     const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
     const busiestFirst = [...agents].sort((a, b) => (inHand.get(b.name) ?? 0) - (inHand.get(a.name) ?? 0));
+    const endedBefore = this.#progress.ended;
     const killed = await killOneAtWork(client, busiestFirst);
     if (killed === null) return;
     const { agentId, pid, tasks } = killed;
@@ -112,7 +113,8 @@ export class WatchedAudit {
     this.#aftermath = new Aftermath(agentId);
     this.#progress.noteKilled(agentId);
     const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
-    tell(`kill -9 ${pid}: ${agentId} is dead, with ${what} in its hands`);
+    const when = `${endedBefore} of ${taskCount} tasks had ended`;
+    tell(`kill -9 ${pid}: ${agentId} is dead with ${what} in its hands; ${when}`, this.#killedAt);
   }
 
   async #look(): Promise<void> {
@@ -130,7 +132,8 @@ export class WatchedAudit {
   #tellAftermath(): void {
     const { tell } = this.#options;
     for (const { afterMs, sentence } of this.#aftermath?.takeSentences(performance.now() - this.#killedAt) ?? []) {
-      tell(`+${(afterMs / 1_000).toFixed(1)} s orchestrator: ${sentence}`);
+      const after = `+${(afterMs / 1_000).toFixed(1)} s`;
+      tell(`${after} orchestrator: ${sentence}`, this.#killedAt + afterMs);
     }
   }
 }

@@ -3,8 +3,10 @@
  * `ready <nats url> <http url>`, once a submission would be accepted. Ctrl-C ends it all in order.
  */
 import { type Command, Option } from "commander";
+import { PerdureError } from "../../errors.js";
 import type { LogLevel } from "../../logger.js";
 import { parseCount, parseDuration, parsePort } from "../option-values.js";
+import type { GlobalOptions } from "../settings.js";
 import { runVerb } from "../verb.js";
 
 export interface DevOptions {
@@ -58,10 +60,19 @@ export function addDev(program: Command): void {
     )
     .action(async (options: DevOptions, command: Command) => {
       await runVerb(command, async (settings) => {
+        refuseOptionsOfOthers(command);
         const { runDevSystem } = await import("../dev-system.js");
         return await runDevSystem(settings, options);
       });
       // An orchestrator whose server died would wait for it to come back, and keep the process with it.
       process.exit();
     });
+}
+
+/** @throws PerdureError USAGE rather than ignoring what was asked for */
+function refuseOptionsOfOthers(command: Command): void {
+  const given = command.optsWithGlobals<GlobalOptions>();
+  const [other] = (["server", "timeout"] as const).filter((name) => given[name] !== undefined);
+  if (other === undefined) return;
+  throw new PerdureError("USAGE", `dev starts a server of its own and runs until it is stopped; leave out --${other}`);
 }
