@@ -4,6 +4,7 @@ import type { TaskId } from "../protocol/ids.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import type { Ledger } from "./ledger.js";
 import type { CoreSettings } from "./settings.js";
+import { visibleState } from "./views.js";
 
 /** What an unfinished task waits for, or how an ended one ended. */
 export function explain(ledger: Ledger, settings: CoreSettings, record: TaskRecord, now: number): string {
@@ -17,7 +18,7 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
     case "assigned":
       return `was sent to ${record.agentId} ${seconds(now - (record.assignedAt ?? now))} ago and waits for its answer`;
     case "running":
-      return `runs on ${record.agentId} since ${seconds(now - (record.assignedAt ?? now))}`;
+      return `has been running on ${record.agentId} for ${seconds(now - (record.assignedAt ?? now))}`;
     case "cancelling":
       return `runs on ${record.agentId}, which was told to stop and has ${seconds((record.answerBy ?? now) - now)} to answer`;
     case "completed":
@@ -48,25 +49,25 @@ function explainWaiting(ledger: Ledger, record: TaskRecord): string {
 function standing(ledger: Ledger, taskId: TaskId): string {
   const record = ledger.tasks.get(taskId);
   if (record === undefined) return "unknown";
-  if (record.state === "running" || record.state === "assigned") return `${record.state === "running" ? "running on" : "assigned to"} ${record.agentId}`;
-  return record.state;
+  if (record.state === "assigned") return `assigned to ${record.agentId}`;
+  return visibleState(record) === "running" ? `running on ${record.agentId}` : record.state;
 }
 
 function explainQueued(ledger: Ledger, settings: CoreSettings, record: TaskRecord): string {
   const needed = record.spec.requiredCapabilities;
   const present = [...ledger.agents.values()].filter((agent) => agent.state !== "lost" && agent.state !== "gone");
   const able = present.filter((agent) => needed.every((name) => agent.capabilities.includes(name)));
-  const what = needed.length === 1 ? (needed[0] ?? "") : needed.join(" and ");
+  const who = needed.length === 0 ? "" : ` with ${needed.join(" and ")}`;
   if (able.length === 0) return explainNobodyAble(present, needed);
   const healthy = able.filter((agent) => agent.state === "healthy");
   if (healthy.length === 0) {
-    return `${all(able.length)} with ${what || "any capability"} ${able.length === 1 ? "is" : "are"} ${statesOf(able)}`;
+    return `${all(able.length)}${who} ${able.length === 1 ? "is" : "are"} ${statesOf(able)}`;
   }
   const active = healthy.reduce((sum, agent) => sum + ledger.pool.activeCountOf(agent.agentId), 0);
   const places = healthy.reduce((sum, agent) => sum + agent.maxConcurrentTasks, 0);
   // Not by the sums: an agent that registered again with fewer places may hold more than it has.
   if (healthy.every((agent) => ledger.pool.activeCountOf(agent.agentId) >= agent.maxConcurrentTasks)) {
-    return `${all(healthy.length)} with ${what || "any capability"} ${healthy.length === 1 ? "is" : "are"} full: ${active}/${places}`;
+    return `${all(healthy.length)}${who} ${healthy.length === 1 ? "is" : "are"} full: ${active}/${places}`;
   }
   if (settings.maxConcurrentTasks !== 0 && ledger.activeCount >= settings.maxConcurrentTasks) {
     return `the orchestrator runs ${ledger.activeCount} tasks at once and maxConcurrentTasks is ${settings.maxConcurrentTasks}`;

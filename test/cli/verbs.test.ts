@@ -89,7 +89,7 @@ it("waits for a task and prints its output as JSON", async () => {
 it("tells the shell that a task failed, and says why on stderr", async () => {
   const type = own("read");
   const handler: TaskHandler = () => {
-    throw new TaskFailure("NoPaper", "the tray\nis \u001b[2Jempty", { nonRetryable: true });
+    throw new TaskFailure("the tray\nis \u001b[2Jempty", { type: "NoPaper", nonRetryable: true });
   };
   await givenAgent({ [type]: handler });
 

@@ -31,11 +31,11 @@ const untilLines = (watching: Running, count: number): Promise<void> =>
   until(`${count} lines were printed`, () => watching.lines.length >= count);
 
 it("prints a line of JSON for each change, and ends with 0 at Ctrl-C", async () => {
-  await run("submit", "ocr", "--id", "w-1");
-  await using watching = watch("ps", "--type", "ocr", "--json");
+  await run("submit", "scan", "--id", "w-1");
+  await using watching = watch("ps", "--type", "scan", "--json");
   await untilLines(watching, 1);
   await run("cancel", "w-1");
-  await run("submit", "ocr", "--id", "w-2");
+  await run("submit", "scan", "--id", "w-2");
   await until("the new task is seen", () => (watching.lines.at(-1) ?? "").includes("w-2"));
   watching.kill("SIGINT");
 

@@ -52,18 +52,17 @@ it.each<[string, () => Engine, string]>([
   ["every agent full", () => givenFull(4, "k-1", "k-2", "k-3"), "all 3 agents with ocr are full: 12/12"],
   ["the only agent full", () => givenFull(1, "k-1"), "the only agent with ocr is full: 1/1"],
   [
-    "any agent would do but is full",
+    "any agent, but the only one is full",
     () => {
-      const engine = givenFull(1, "k-1");
-      engine.submit({ taskId: "t-1b", requiredCapabilities: [] });
-      engine.cancel("t-1");
-      engine.submit({ taskId: "t-1", requiredCapabilities: [] });
+      const engine = new Engine();
+      engine.register("k-1");
+      engine.submit([{ taskId: "t-0" }, { taskId: "t-1", requiredCapabilities: [] }]);
       return engine;
     },
-    "was cancelled on request",
+    "the only agent is full: 1/1",
   ],
   [
-    "an agent that holds more than it may and one that is free but unable",
+    "an agent that holds more than it may",
     () => {
       const engine = givenFull(2, "k-1");
       engine.register("k-1", { maxConcurrentTasks: 1 });

@@ -6,6 +6,7 @@ import { isEndOfTask, type ObservedEvent } from "./audit-events.js";
 
 /** A pause this long ends a burst. */
 const burstPauseMs = 200;
+const namedMax = 3;
 
 export interface Told {
   /** Since the kill. */
@@ -21,6 +22,7 @@ interface Burst {
 
 export class Aftermath {
   readonly #agentId: string;
+  readonly #idPrefix: string;
   /** Tasks taken away from the agent, by why. */
   readonly #taken = new Map<string, Burst>();
   readonly #refused = new Map<string, Burst>();
@@ -32,8 +34,10 @@ export class Aftermath {
   #told: Told[] = [];
   #verdict: "none" | "lost" = "none";
 
-  constructor(agentId: string) {
+  /** `idPrefix` begins the id of every task of the audit and is left out where tasks are named. */
+  constructor(agentId: string, idPrefix: string) {
     this.#agentId = agentId;
+    this.#idPrefix = idPrefix;
   }
 
   /** The orchestrator has given the agent up, its work has ended elsewhere, and every sentence about it was taken. */
@@ -76,10 +80,13 @@ export class Aftermath {
     }
   }
 
-  /** Sentences that have become due, each once, in order. */
+  /** Sentences that have become due, each once, in order. Infinity ends every burst. */
   takeSentences(nowAfterMs: number): readonly Told[] {
     for (const [why, { firstAfterMs, taskIds }] of overIn(this.#taken, nowAfterMs)) {
-      this.#tell(firstAfterMs, `took ${tasks(taskIds.length)} back from ${this.#agentId}: ${why} (${named(taskIds)})`);
+      this.#tell(
+        firstAfterMs,
+        `took ${tasks(taskIds.length)} back from ${this.#agentId}: ${why} (${this.#named(taskIds)})`,
+      );
     }
     for (const [code, { firstAfterMs, taskIds }] of overIn(this.#refused, nowAfterMs)) {
       const what = taskIds.length === 1 ? "a late result" : `${taskIds.length} late results`;
@@ -91,6 +98,13 @@ export class Aftermath {
     const told = this.#told.sort((a, b) => a.afterMs - b.afterMs);
     this.#told = [];
     return told;
+  }
+
+  #named(taskIds: readonly string[]): string {
+    const first = taskIds
+      .slice(0, namedMax)
+      .map((id) => id.slice(id.startsWith(this.#idPrefix) ? this.#idPrefix.length : 0));
+    return taskIds.length > namedMax ? `${first.join(", ")}, …` : first.join(", ");
   }
 
   #tell(afterMs: number, sentence: string): void {
@@ -146,11 +160,4 @@ function countBy(keys: readonly string[]): ReadonlyMap<string, number> {
 
 function tasks(count: number): string {
   return count === 1 ? "1 task" : `${count} tasks`;
-}
-
-const namedMax = 3;
-
-function named(taskIds: readonly string[]): string {
-  const first = taskIds.slice(0, namedMax).join(", ");
-  return taskIds.length > namedMax ? `${first}, …` : first;
 }

@@ -57,7 +57,7 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
   }
 
   const client = await orStopped(connectClient({ servers: serverUrl, namespace, name: "perdure demo" }));
-  const audit = new WatchedAudit({ client, agents, taskCount: taskIds.length, output, tell });
+  const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
   try {
     audit.start();
     for (const batch of submissionBatches(plan)) await orStopped(client.submitAll(batch));

@@ -18,6 +18,7 @@ const lookIntervalMs = 150;
 const killAtShare = 1 / 3;
 
 export interface WatchedAuditOptions {
+  readonly auditId: string;
   readonly client: Client;
   readonly agents: readonly Child[];
   /** The join included. */
@@ -63,9 +64,10 @@ export class WatchedAudit {
     this.#options.output.clear();
   }
 
-  /** The agent that was killed, or null where the audit was over before one could be. */
+  /** The agent that was killed, or null where the audit was over before one could be. All until now has been told. */
   async killed(): Promise<Killed | null> {
     await this.#kill;
+    this.#tellAftermath(Number.POSITIVE_INFINITY);
     return this.#killed;
   }
 
@@ -101,7 +103,7 @@ export class WatchedAudit {
   }
 
   async #killOne(): Promise<void> {
-    const { client, agents, taskCount, tell } = this.#options;
+    const { auditId, client, agents, taskCount, tell } = this.#options;
     const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
     const busiestFirst = [...agents].sort((a, b) => (inHand.get(b.name) ?? 0) - (inHand.get(a.name) ?? 0));
     const endedBefore = this.#progress.ended;
@@ -110,7 +112,7 @@ export class WatchedAudit {
     const { agentId, pid, tasks } = killed;
     this.#killedAt = performance.now();
     this.#killed = killed;
-    this.#aftermath = new Aftermath(agentId);
+    this.#aftermath = new Aftermath(agentId, `${auditId}-`);
     this.#progress.noteKilled(agentId);
     const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
     const when = `${endedBefore} of ${taskCount} tasks had ended`;
@@ -123,15 +125,15 @@ export class WatchedAudit {
     while (!signal.aborted) {
       this.#progress.noteStatus(await client.status());
       this.#killIfDue();
-      this.#tellAftermath();
+      this.#tellAftermath(performance.now() - this.#killedAt);
       if (!signal.aborted) output.show(progressLine(this.#progress.picture, output.width));
       await delay(lookIntervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  #tellAftermath(): void {
+  #tellAftermath(nowAfterMs: number): void {
     const { tell } = this.#options;
-    for (const { afterMs, sentence } of this.#aftermath?.takeSentences(performance.now() - this.#killedAt) ?? []) {
+    for (const { afterMs, sentence } of this.#aftermath?.takeSentences(nowAfterMs) ?? []) {
       const after = `+${(afterMs / 1_000).toFixed(1)} s`;
       tell(`${after} orchestrator: ${sentence}`, this.#killedAt + afterMs);
     }
