@@ -6,8 +6,7 @@
 const enterSequence = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const leaveSequence = "\u001b[?7h\u001b[?25h\u001b[?1049l";
 const home = "\u001b[H";
-const clearToLineEnd = "\u001b[K";
-const clearToScreenEnd = "\u001b[J";
+const clearLine = "\u001b[K";
 
 export class Screen {
   readonly #terminal: NodeJS.WriteStream;
@@ -44,8 +43,10 @@ export class Screen {
       lines.length <= room
         ? lines
         : [...lines.slice(0, Math.max(0, room - 1)), `… ${lines.length - room + 1} more lines`];
-    const picture = [...shown, ...lastLines].map((line) => line + clearToLineEnd).join("\r\n");
-    this.#terminal.write(home + picture + clearToScreenEnd);
+    const below = Array<string>(Math.max(0, this.#terminal.rows - shown.length - lastLines.length)).fill("");
+    // Cleared before it is written: behind a line that fills its row the cursor stands on the last character.
+    const rows = [...shown, ...lastLines, ...below].map((line) => clearLine + line);
+    this.#terminal.write(home + rows.join("\r\n"));
   }
 
   #enter(): void {

@@ -1,6 +1,6 @@
 /**
- * Rows in columns, as wide as the terminal at most. What does not fit is taken from the least important columns: first
- * they are cut short, then left out. A column in which no row has anything to say is left out as well.
+ * Rows in columns, as wide as the terminal at most. What does not fit is taken from the least important columns: they
+ * are cut short, or left out where that is not enough. A column in which no row has anything to say is left out as well.
  */
 import type { Paint, Style } from "./style.js";
 import { cutTo, oneLine, padTo, widthOf } from "./terminal-text.js";
@@ -12,7 +12,7 @@ export interface Column<R> {
   readonly paint?: (row: R) => Paint | undefined;
   /** Who gives way first: 1 before 2. A column without a number never does. */
   readonly givesWay?: number;
-  /** What is left of a column that gave way, before it goes altogether. Default: its heading. */
+  /** What it is cut down to at most. One without is not cut but left out: half a number says nothing. */
   readonly widthMin?: number;
 }
 
@@ -58,25 +58,27 @@ function hasSomethingToSay<R>({ cells }: LaidOut<R>): boolean {
   return cells.length === 0 || cells.some((cell) => cell !== "");
 }
 
+/** Cuts columns in the order in which they give way; when that is not enough, the first of them goes. */
 function narrowed<R>(wanted: readonly LaidOut<R>[], width: number): readonly LaidOut<R>[] {
   const inOrder = wanted
     .filter(({ column }) => column.givesWay !== undefined)
-    .sort((a, b) => (a.column.givesWay ?? 0) - (b.column.givesWay ?? 0))
-    .map(({ column }) => column);
-  let fitted = wanted;
-  for (const column of inOrder) {
-    const excess = totalWidth(fitted) - width;
-    if (excess <= 0) return fitted;
-    const widthMin = column.widthMin ?? column.heading.length;
-    fitted = fitted.map((laid) =>
-      laid.column === column ? { ...laid, width: Math.max(Math.min(widthMin, laid.width), laid.width - excess) } : laid,
+    .sort((a, b) => (a.column.givesWay ?? 0) - (b.column.givesWay ?? 0));
+  let excess = totalWidth(wanted) - width;
+  const cut = new Map<LaidOut<R>, number>();
+  for (const laid of inOrder) {
+    const widthMin = Math.min(laid.width, laid.column.widthMin ?? laid.width);
+    const given = Math.min(Math.max(0, excess), laid.width - widthMin);
+    cut.set(laid, given);
+    excess -= given;
+  }
+  const [first] = inOrder;
+  if (excess > 0 && first !== undefined) {
+    return narrowed(
+      wanted.filter((laid) => laid !== first),
+      width,
     );
   }
-  for (const column of inOrder) {
-    if (totalWidth(fitted) <= width) return fitted;
-    fitted = fitted.filter((laid) => laid.column !== column);
-  }
-  return fitted;
+  return wanted.map((laid) => ({ ...laid, width: laid.width - (cut.get(laid) ?? 0) }));
 }
 
 function totalWidth<R>(laidOut: readonly LaidOut<R>[]): number {

@@ -24,6 +24,9 @@ export interface HeartbeatAnswer {
   readonly cancel: readonly string[];
 }
 
+/** Task ids that the event of a lost agent names: all of a large agent's would not fit into a message. */
+const NAMED_TASKS_MAX = 1_000;
+
 export class AgentDuties {
   readonly #ledger: Ledger;
   readonly #liveness: Liveness;
@@ -193,7 +196,8 @@ export class AgentDuties {
     this.#ledger.commitAgent(agent, { type: "LostThresholdPassed", at, reason });
     this.#liveness.forget(agent.agentId);
     const tasks = [...(this.#ledger.activeTasks.get(agent.agentId) ?? [])];
-    this.#announce("AGENT_LOST", agent, { taskIds: tasks.map((record) => record.spec.taskId) });
+    const named = tasks.slice(0, NAMED_TASKS_MAX).map((record) => record.spec.taskId);
+    this.#announce("AGENT_LOST", agent, { taskIds: named, taskCount: tasks.length });
     for (const record of tasks) this.#move(record, this.#lossOf(record, agent, at));
   }
 

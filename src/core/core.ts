@@ -226,7 +226,11 @@ export class Core {
     const dependency = this.ledger.tasks.get(followUp.dependencyId);
     if (dependency === undefined) throw new Error(`task ${followUp.taskId} waits for ${followUp.dependencyId}, which is not kept`);
     if (dependency.state !== "completed") {
-      const why = dependency.failure === null ? dependency.state : `${dependency.state}: ${dependency.failure.message}`;
+      // Cut off, or a long chain of dependents would quote all of each other.
+      const why =
+        dependency.failure === null
+          ? dependency.state
+          : `${dependency.state}: ${dependency.failure.message.slice(0, QUOTED_FAILURE_MAX)}`;
       const failure = { type: "DEPENDENCY_FAILED", message: `dependency ${followUp.dependencyId} ${why}` };
       this.ledger.commitTask(record, { type: "DependencyFailed", at, failure });
     } else if (this.ledger.graph.completeOne(followUp.taskId)) {
@@ -245,6 +249,9 @@ export class Core {
     }
   }
 }
+
+/** Characters of a dependency's failure that its dependents repeat. */
+const QUOTED_FAILURE_MAX = 500;
 
 export function unknownTask(taskId: TaskId): Refusal {
   return {

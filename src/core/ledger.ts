@@ -119,10 +119,10 @@ export class Ledger {
 
   /** Takes an ended task back among the live ones, because a new one depends on its output. */
   retainTask(record: TaskRecord, at: number): void {
-    if (this.tasks.has(record.spec.taskId)) return;
+    const isNew = !this.tasks.has(record.spec.taskId);
     this.#outbox.facts.push({ type: "TaskRetained", at, task: record });
     this.#insertTask(record);
-    this.counts[record.state] += 1;
+    if (isNew) this.counts[record.state] += 1;
   }
 
   /** Drops an ended task from memory; its record in the bucket of ended tasks speaks for it from now on. */

@@ -2,10 +2,11 @@
 import { canonicalJson } from "../protocol/canonical-json.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
-import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX } from "../protocol/limits.js";
+import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
+import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
 import { completeRetryPolicy } from "../protocol/retry-policy.js";
 import type { TaskSubmission } from "../protocol/task-message.js";
-import type { TaskRecord, TaskSpec } from "../protocol/task-record.js";
+import { endedStates, type TaskRecord, type TaskSpec } from "../protocol/task-record.js";
 import { findCycle } from "../scheduler/dependency-graph.js";
 import type { Ledger } from "./ledger.js";
 import type { CoreSettings } from "./settings.js";
@@ -86,9 +87,9 @@ export function submit(ledger: Ledger, settings: CoreSettings, request: Submissi
       { maxQueuedTasks: settings.maxQueuedTasks, queued: ledger.pendingCount },
     );
   }
-  const retained = retainedBy(ledger, request, fresh, batch);
-  const tooLarge = sizeRefusal(request, fresh, retained);
-  if (tooLarge !== null) return tooLarge;
+  const retained = retainedBy(ledger, request, fresh);
+  const refusedForSize = sizeRefusal(request, fresh, retained);
+  if (refusedForSize !== null) return refusedForSize;
 
   for (const record of retained) ledger.retainTask(record, at);
   // Members first that others depend on, so that every dependency is known when its dependent is added.
@@ -134,44 +135,46 @@ function isSameTask(a: TaskSpec, b: TaskSpec): boolean {
   return canonicalJson({ ...a, preferredAgentId: undefined }) === canonicalJson({ ...b, preferredAgentId: undefined });
 }
 
-/** Ended tasks that must be live again, because a new one needs their output or their failure. */
-function retainedBy(
-  ledger: Ledger,
-  request: SubmissionRequest,
-  fresh: readonly TaskSpec[],
-  batch: ReadonlyMap<TaskId, TaskSpec>,
-): TaskRecord[] {
+/**
+ * Ended tasks that must be live again, because a new one needs their output or their failure. Also those still in
+ * memory: unless another task depends on them, only the bucket of ended tasks has them, and recovery loads live ones.
+ */
+function retainedBy(ledger: Ledger, request: SubmissionRequest, fresh: readonly TaskSpec[]): TaskRecord[] {
   const ids = new Set(fresh.flatMap((spec) => spec.dependencies));
   return [...ids].flatMap((id) => {
-    const record = ledger.tasks.has(id) || (batch.has(id) && !request.ended.has(id)) ? undefined : request.ended.get(id);
-    return record === undefined ? [] : [record];
+    const record = ledger.tasks.get(id) ?? request.ended.get(id);
+    return record !== undefined && endedStates.has(record.state) && !ledger.graph.hasDependents(id) ? [record] : [];
   });
 }
 
-const utf8 = new TextEncoder();
-const bytesOf = (value: unknown): number => (value === undefined ? 0 : utf8.encode(JSON.stringify(value)).length);
-
 function sizeRefusal(request: SubmissionRequest, fresh: readonly TaskSpec[], retained: readonly TaskRecord[]): Submitted | null {
-  if (request.bytes > FIELD_BYTES_MAX) {
+  if (mayExceed(request.bytes, FIELD_BYTES_MAX)) {
     for (const spec of fresh) {
-      const bytes = bytesOf(spec.input);
-      if (bytes <= FIELD_BYTES_MAX) continue;
-      return refuse(
-        "PAYLOAD_TOO_LARGE",
-        `the input of task ${spec.taskId} has ${bytes} bytes and at most ${FIELD_BYTES_MAX} travel in a message; nothing was accepted. Store it and pass a reference.`,
-        { taskId: spec.taskId, bytes, maximumBytes: FIELD_BYTES_MAX },
-      );
+      const refused =
+        tooLarge(spec, "input", jsonBytes(spec.input), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "metadata", jsonBytes(spec.metadata), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "whole", jsonBytes(spec), TASK_BYTES_MAX);
+      if (refused !== null) return refused;
     }
   }
-  if (fresh.length === 1 && retained.length === 0 && request.bytes <= FLUSH_BYTES_MAX / 2) return null;
+  if (fresh.length === 1 && retained.length === 0) return null;
   // A batch is accepted in one piece, so its facts have to fit into one journal message.
   const factOverheadBytes = 200;
-  const bytes = [...fresh, ...retained].reduce((sum, item) => sum + bytesOf(item) + factOverheadBytes, 0);
+  const bytes = [...fresh, ...retained].reduce((sum, item) => sum + jsonBytes(item) + factOverheadBytes, 0);
   if (bytes <= FLUSH_BYTES_MAX) return null;
   return refuse(
     "BATCH_TOO_LARGE",
     `the batch of ${fresh.length} tasks takes ${bytes} bytes in the journal and at most ${FLUSH_BYTES_MAX} are accepted in one piece; nothing was accepted. Submit it in parts, dependencies first.`,
     { bytes, maximumBytes: FLUSH_BYTES_MAX, tasks: fresh.length },
+  );
+}
+
+function tooLarge(spec: TaskSpec, part: "input" | "metadata" | "whole", bytes: number, maximumBytes: number): Submitted | null {
+  if (bytes <= maximumBytes) return null;
+  return refuse(
+    "PAYLOAD_TOO_LARGE",
+    `the ${part} of task ${spec.taskId} has ${bytes} bytes of JSON and may have ${maximumBytes}; nothing was accepted. Store it elsewhere and submit a reference.`,
+    { taskId: spec.taskId, field: part, bytes, maximumBytes },
   );
 }
 

@@ -1,5 +1,6 @@
 import type { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
+import type { ResultsPosition } from "../protocol/fact.js";
 import { storageError } from "./api-error.js";
 import type { Connection } from "./connection.js";
 import { managerOf } from "./jetstream-manager.js";
@@ -16,8 +17,8 @@ import { OrderedReader, type StreamMessage } from "./ordered-reader.js";
  */
 export interface ResultsReaderOptions {
   readonly stream: string;
-  /** The first sequence that the journal does not cover yet. */
-  readonly fromSequence: number;
+  /** The last result that the journal covers; null to read everything there is. */
+  readonly after: ResultsPosition | null;
   /** In the order of the stream, one after another. Must not throw. */
   readonly onResult: (result: StoredResult) => void;
   /** Reading has ended for good: the stream was deleted, the connection closed, or `onResult` threw. */
@@ -30,41 +31,24 @@ export interface StoredResult {
   readonly subject: string;
   /** Grows from one to the next, but for the rereading said above. */
   readonly sequence: number;
+  readonly storedAt: string;
   readonly data: Uint8Array;
   header(name: string): string | undefined;
-}
-
-/** A message by its place and its time: a sequence alone may have been given twice. */
-interface Anchor {
-  readonly sequence: number;
-  readonly storedAt: string;
-}
-
-/**
- * Starts reading.
- * @throws PerdureError STORAGE_UNAVAILABLE, REQUEST_TIMED_OUT if the stream cannot be asked.
- */
-export async function openResultsReader(connection: Connection, options: ResultsReaderOptions): Promise<ResultsReader> {
-  const { stream, fromSequence, logger } = options;
-  const anchor = await anchorAt(connection, stream, fromSequence - 1);
-  const lostItsEnd = fromSequence > 1 && anchor === undefined;
-  if (lostItsEnd) logger.warn({ stream, fromSequence }, "the last result read is not there; reading all there are");
-  return new ResultsReader(connection, options, anchor);
 }
 
 export class ResultsReader {
   readonly #connection: Connection;
   readonly #options: ResultsReaderOptions;
   readonly #reader: OrderedReader;
-  /** The last message read; undefined while everything is read from the beginning. */
-  #anchor: Anchor | undefined;
+  /** The last message read; null while everything is read from the beginning. */
+  #anchor: ResultsPosition | null;
   /** Whether the next message must be the anchor again. */
   #verifying = false;
 
-  constructor(connection: Connection, options: ResultsReaderOptions, anchor: Anchor | undefined) {
+  constructor(connection: Connection, options: ResultsReaderOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#anchor = anchor;
+    this.#anchor = options.after;
     this.#reader = new OrderedReader(connection, {
       stream: options.stream,
       content: "full",
@@ -84,7 +68,7 @@ export class ResultsReader {
    * Does nothing for a sequence that was not read (again) yet.
    */
   async purgeUpTo(sequence: number): Promise<void> {
-    if (this.#anchor === undefined || this.#verifying || sequence > this.#anchor.sequence || sequence <= 1) return;
+    if (this.#anchor === null || this.#verifying || sequence > this.#anchor.sequence || sequence <= 1) return;
     const { streams } = await managerOf(this.#connection);
     try {
       await streams.purge(this.#options.stream, { seq: sequence });
@@ -99,7 +83,7 @@ export class ResultsReader {
   }
 
   #startAt(): number {
-    this.#verifying = this.#anchor !== undefined;
+    this.#verifying = this.#anchor !== null;
     return this.#anchor?.sequence ?? 1;
   }
 
@@ -118,24 +102,7 @@ export class ResultsReader {
   #readAgain(reason: string): void {
     const { stream, logger } = this.#options;
     logger.warn({ stream, lastRead: this.#anchor, reason }, "the server lost results it had; reading all it has again");
-    this.#anchor = undefined;
+    this.#anchor = null;
     this.#reader.restart("the stream lost its end");
   }
-}
-
-async function anchorAt(connection: Connection, stream: string, sequence: number): Promise<Anchor | undefined> {
-  if (sequence < 1) return undefined;
-  const { streams } = await managerOf(connection);
-  try {
-    const stored = await streams.getMessage(stream, { seq: sequence });
-    return stored === null ? undefined : { sequence, storedAt: nanosOf(stored.timestamp) };
-  } catch (error) {
-    throw storageError(error, `read results of ${stream}`);
-  }
-}
-
-/** "2025-11-21T04:15:18.0123456Z" -> nanoseconds since 1970 in digits, as consumers give them. */
-function nanosOf(timestamp: string): string {
-  const fraction = /\.(\d+)/.exec(timestamp)?.[1] ?? "";
-  return `${Math.floor(Date.parse(timestamp) / 1_000)}${fraction.padEnd(9, "0")}`;
 }

@@ -1,6 +1,6 @@
 import { type Service, Svcm } from "@nats-io/services";
 import type { Logger } from "../logger.js";
-import type { Connection, Message } from "./connection.js";
+import type { Connection, Message, PublishOptions } from "./connection.js";
 import { InboundMessage } from "./inbound-message.js";
 import { natsOf } from "./nats-of.js";
 
@@ -71,7 +71,7 @@ function addEndpoint(connection: Connection, service: Service, endpoint: Endpoin
       // The library catches what a handler throws, answers with its text and counts it; we answer nobody with a stack.
       try {
         endpoint.handle(message, (body, errorCode) => {
-          if (reply !== undefined) connection.publish(reply, body, headersOf(errorCode));
+          if (reply !== undefined) connection.publish(reply, body, errorHeaders(errorCode));
         });
       } catch (thrown) {
         logger.error({ endpoint: endpoint.name, err: thrown }, "a request handler threw; the request got no answer");
@@ -93,8 +93,9 @@ const statusOfCode: Readonly<Record<string, number>> = {
   STORAGE_UNAVAILABLE: 503,
 };
 
-function headersOf(errorCode: string | undefined) {
-  if (errorCode === undefined) return undefined;
+/** What marks an answer as a refusal; nothing for one that is none. */
+export function errorHeaders(errorCode: string | undefined): PublishOptions {
+  if (errorCode === undefined) return {};
   const status = statusOfCode[errorCode] ?? STATUS_DEFAULT;
   return { headers: { "Nats-Service-Error": errorCode, "Nats-Service-Error-Code": String(status) } };
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.js";
 import type { Instant } from "../core/agent-duties.js";
 import type { Core } from "../core/core.js";
 import type { Connection, Message, Subscription } from "../jetstream/connection.js";
+import { errorHeaders } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
 import {
   AgentRegistrationMessage,
@@ -11,8 +12,10 @@ import {
   agentReportStates,
   HeartbeatMessage,
 } from "../protocol/agent-message.js";
-import { decodeMessage } from "../protocol/decode.js";
+import { decodeRequest } from "../protocol/decode.js";
 import { ID_PATTERN, type TaskId } from "../protocol/ids.js";
+import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
+import { FIELD_BYTES_MAX } from "../protocol/limits.js";
 import type { ParseFailure } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { CommitLoop } from "./commit-loop.js";
@@ -56,11 +59,12 @@ export class AgentIntake {
   }
 
   #register(message: Message): void {
-    const parsed = decodeMessage(AgentRegistrationMessage, message.data);
+    const parsed = decodeRequest(AgentRegistrationMessage, message.data);
     if (!parsed.ok) {
       this.#refuse(message, parsed.failure);
       return;
     }
+    if (this.#refuseTooLarge(message, "metadata", parsed.value.registration.metadata)) return;
     const { core, loop, stamp, subjects, connection, heartbeatIntervalMs } = this.#options;
     const { agentId, incarnation } = core.register(parsed.value.registration, this.#now());
     const status = { agentId, state: "registered", incarnation, heartbeatIntervalMs };
@@ -73,29 +77,34 @@ export class AgentIntake {
   }
 
   #status(message: Message): void {
-    const parsed = decodeMessage(AgentStatusMessage, message.data);
+    const parsed = decodeRequest(AgentStatusMessage, message.data);
     if (!parsed.ok) {
       this.#refuse(message, parsed.failure);
       return;
     }
     // Both sides speak on this subject: orders are our own words coming back, unknown states are ignored.
     if (!agentReportStates.has(parsed.value.status.state)) return;
-    const report = decodeMessage(AgentReportMessage, message.data);
+    const report = decodeRequest(AgentReportMessage, message.data);
     const sender = this.#options.subjects.agentIdOf(message.subject);
     if (!report.ok || sender === null) {
       this.#refuse(message, report.ok ? wrongSubject : report.failure);
       return;
     }
-    this.#options.core.report(sender, report.value.status, this.#now());
+    const { status } = report.value;
+    if (status.agentId !== sender) return this.#refuse(message, otherAgent);
+    if (this.#refuseTooLarge(message, "progress", status.progress)) return;
+    this.#options.core.report(sender, status, this.#now());
   }
 
   #heartbeat(message: Message): void {
     const sender = this.#options.subjects.agentIdOf(message.subject);
-    const parsed = decodeMessage(HeartbeatMessage, message.data);
+    const parsed = decodeRequest(HeartbeatMessage, message.data);
     if (!parsed.ok || sender === null) {
       this.#refuse(message, parsed.ok ? wrongSubject : parsed.failure);
       return;
     }
+    if (parsed.value.agentId !== sender) return this.#refuse(message, otherAgent);
+    if (this.#refuseTooLarge(message, "metrics", parsed.value.metrics)) return;
     const { core, loop, stamp, heartbeatIntervalMs, subjects, connection } = this.#options;
     const { state, incarnation, cancel } = core.heartbeat(sender, parsed.value, this.#now());
     const status = { agentId: sender, state, ...(incarnation === null ? {} : { incarnation }), heartbeatIntervalMs };
@@ -124,16 +133,19 @@ export class AgentIntake {
   #responder(message: Message): Respond | null {
     const { reply } = message;
     if (reply === undefined) return null;
-    return (body, errorCode) =>
-      this.#options.connection.publish(
-        reply,
-        body,
-        errorCode === undefined ? {} : { headers: { "Nats-Service-Error-Code": "400", "Nats-Service-Error": errorCode } },
-      );
+    return (body, errorCode) => this.#options.connection.publish(reply, body, errorHeaders(errorCode));
+  }
+
+  #refuseTooLarge(message: Message, field: string, value: unknown): boolean {
+    const bytes = mayExceed(message.data.byteLength, FIELD_BYTES_MAX) ? jsonBytes(value) : 0;
+    if (bytes <= FIELD_BYTES_MAX) return false;
+    const why = `${field} has ${bytes} bytes of JSON and may have ${FIELD_BYTES_MAX}`;
+    this.#refuse(message, { code: "PAYLOAD_TOO_LARGE", message: why });
+    return true;
   }
 
   /** Says what is wrong to whoever asked; others read it in the log. */
-  #refuse(message: Message, { code, message: why }: ParseFailure): void {
+  #refuse(message: Message, { code, message: why }: Refused): void {
     const { subject } = message;
     this.#options.logger.warn({ subject, code, why }, "a message of an agent was dropped");
     const text = `message on ${subject} dropped: ${why}`;
@@ -141,4 +153,14 @@ export class AgentIntake {
   }
 }
 
-const wrongSubject: ParseFailure = { code: "INVALID_ID", message: "the agent id in the subject is not usable", fields: [] };
+interface Refused {
+  readonly code: ParseFailure["code"] | "PAYLOAD_TOO_LARGE";
+  readonly message: string;
+}
+
+const wrongSubject: Refused = { code: "INVALID_ID", message: "the agent id in the subject is not usable" };
+/** The subject's is the one that counts, since permissions guard it; a body that disagrees is somebody's mistake. */
+const otherAgent: Refused = {
+  code: "INVALID_ID",
+  message: "the agent id in the subject is another than the message's",
+};

@@ -8,8 +8,11 @@ import type { Core } from "../core/core.js";
 import type { Connection, Subscription } from "../jetstream/connection.js";
 import type { Logger } from "../logger.js";
 
-/** A tick this late is a pause, not jitter. */
-const PAUSE_MS = 2_000;
+/**
+ * A tick this late is a pause, not jitter; or as late as one heartbeat, where that is less: agents may be silent for
+ * several before anything follows.
+ */
+const PAUSE_MS_MAX = 2_000;
 
 export interface AgentMonitorOptions {
   readonly core: Core;
@@ -22,6 +25,7 @@ export interface AgentMonitorOptions {
 export class AgentMonitor {
   readonly #options: AgentMonitorOptions;
   readonly #tickMs: number;
+  readonly #pauseMs: number;
   readonly #inbox: string;
   #subscription: Subscription | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -32,6 +36,7 @@ export class AgentMonitor {
   constructor(options: AgentMonitorOptions) {
     this.#options = options;
     this.#tickMs = Math.min(1_000, Math.max(50, Math.floor(options.heartbeatIntervalMs / 2)));
+    this.#pauseMs = Math.min(PAUSE_MS_MAX, options.heartbeatIntervalMs);
     this.#inbox = options.connection.newInbox();
   }
 
@@ -61,8 +66,11 @@ export class AgentMonitor {
     const monotonicAt = clock.monotonicNow();
     const lateMs = monotonicAt - this.#lastTickAt - this.#tickMs;
     this.#lastTickAt = monotonicAt;
-    if (lateMs > PAUSE_MS) {
-      logger.warn({ pausedMs: Math.round(lateMs) }, "this process was paused; silence of agents is measured anew from now");
+    if (lateMs > this.#pauseMs) {
+      logger.warn(
+        { pausedMs: Math.round(lateMs) },
+        "this process was paused; silence of agents is measured anew from now",
+      );
       core.observerResumed(monotonicAt);
     } else if (!this.isHearing) {
       core.observerResumed(monotonicAt);
@@ -70,6 +78,11 @@ export class AgentMonitor {
       core.checkSilence({ at: clock.now(), monotonicAt });
     }
     this.#probesSent += 1;
-    connection.publish(this.#inbox, "");
+    try {
+      connection.publish(this.#inbox, "");
+    } catch (cause) {
+      // Closed for good: whoever reads results ends the term. A throw from a timer would end the process before that.
+      logger.debug({ err: cause }, "the probe could not be sent");
+    }
   }
 }

@@ -4,13 +4,20 @@
  * One append is in flight at a time; what is decided meanwhile goes into the next. So with fsync on, hundreds of
  * transitions cost what one does. A decision's facts never span two messages.
  *
+ * What rests on no fact of its own (an answer about the state as it is, an order to an agent that nobody knows) goes out
+ * at once while the lease says that this process leads. Where it does not, an empty flush says it: a leader that was
+ * paused and has a successor by now must not speak.
+ *
  * A crash before the append: nothing happened, and whoever asked will ask again. A crash after it: the facts hold,
  * and recovery derives the outstanding effects from state.
  */
-import { PerdureError } from "../errors.js";
+
 import type { Outbox } from "../core/ledger.js";
+import { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
+import type { ResultsPosition } from "../protocol/fact.js";
 import { FLUSH_BYTES_TARGET } from "../protocol/limits.js";
+import type { OnMilestone } from "./milestone.js";
 import type { Release } from "./release.js";
 
 /** The journal as this loop needs it. */
@@ -27,13 +34,13 @@ interface Group {
   /** The facts as JSON, joined by commas; empty where there are only effects. */
   readonly facts: string;
   readonly releases: readonly Release[];
-  readonly resultsSequence: number;
+  readonly lastResult: ResultsPosition | null;
 }
 
 /** Somebody who wants a picture of the state as one flush leaves it. */
 interface BarrierWait {
   /** Called while memory is exactly what that flush makes of the journal. */
-  readonly takePicture: (journalSequence: number, resultsSequence: number) => void;
+  readonly takePicture: (journalSequence: number, lastResult: ResultsPosition | null) => void;
   /** Called when the flush is on disk. */
   readonly onDurable: () => void;
   readonly onEnd: (reason: PerdureError) => void;
@@ -49,10 +56,12 @@ export class CommitLoop {
   readonly #beforeFlush: () => void;
   readonly #release: (release: Release) => void;
   readonly #onAppended: (sequence: number) => void;
+  readonly #leadsForCertain: () => boolean;
+  readonly #onMilestone: OnMilestone | undefined;
   readonly #onEnd: (reason: "fenced" | PerdureError) => void;
 
   #pending: Group[] = [];
-  #resultsSequence: number;
+  #lastResult: ResultsPosition | null;
   #flushCount = 0;
   #state: "idle" | "scheduled" | "appending" | "ended" = "idle";
   #barrierWaits: BarrierWait[] = [];
@@ -67,46 +76,54 @@ export class CommitLoop {
     readonly log: CommitLog;
     /** Tells this leadership's flushes from all others. */
     readonly leaderId: string;
-    readonly resultsSequence: number;
+    readonly lastResult: ResultsPosition | null;
     readonly logger: Logger;
     /** Last chance to decide more before a flush is built. */
     readonly beforeFlush: () => void;
     readonly release: (release: Release) => void;
     /** A flush is on disk, nothing of it has been let go yet. */
     readonly onAppended: (sequence: number) => void;
+    /** By the lease, at this moment. */
+    readonly leadsForCertain: () => boolean;
+    readonly onMilestone?: OnMilestone | undefined;
     /** The loop has ended: nothing more will be written by this leadership. */
     readonly onEnd: (reason: "fenced" | PerdureError) => void;
   }) {
     this.#log = options.log;
     this.#leaderId = options.leaderId;
-    this.#resultsSequence = options.resultsSequence;
+    this.#lastResult = options.lastResult;
     this.#logger = options.logger;
     this.#beforeFlush = options.beforeFlush;
     this.#release = options.release;
     this.#onAppended = options.onAppended;
+    this.#leadsForCertain = options.leadsForCertain;
+    this.#onMilestone = options.onMilestone;
     this.#onEnd = options.onEnd;
   }
 
-  /** Results up to here are contained in what was decided so far. */
-  noteResult(sequence: number): void {
-    this.#resultsSequence = sequence;
-  }
-
-  get resultsSequence(): number {
-    return this.#resultsSequence;
+  /** This result and all before it are contained in what is decided from now on. */
+  noteResult(position: ResultsPosition): void {
+    this.#lastResult = position;
   }
 
   /** Takes up a decision. */
   add(outbox: Outbox): void {
     if (outbox.facts.length === 0 && outbox.effects.length === 0) return;
-    const facts = outbox.facts.length === 0 ? "" : JSON.stringify(outbox.facts).slice(1, -1);
+    let facts = "";
+    try {
+      if (outbox.facts.length > 0) facts = JSON.stringify(outbox.facts).slice(1, -1);
+    } catch (cause) {
+      // Memory holds by now what the journal never will: nothing decided on top of it may get out.
+      this.#fail(cause);
+      return;
+    }
     this.stats.facts += outbox.facts.length;
-    this.#push({ facts, releases: outbox.effects, resultsSequence: this.#resultsSequence });
+    this.#push({ facts, releases: outbox.effects, lastResult: this.#lastResult });
   }
 
   /** Lets something go after everything decided so far is on disk: what it says may rest on it. */
   releaseAfter(release: Release): void {
-    this.#push({ facts: "", releases: [release], resultsSequence: this.#resultsSequence });
+    this.#push({ facts: "", releases: [release], lastResult: this.#lastResult });
   }
 
   /** Whether a write has been under way for so long that taking in more would only grow the pile. */
@@ -124,12 +141,14 @@ export class CommitLoop {
    * under way, and resolves with it when that flush is on disk.
    * @throws PerdureError JOURNAL_FENCED where the loop ended before
    */
-  atNextBarrier<Picture>(take: (journalSequence: number, resultsSequence: number) => Picture): Promise<Picture> {
+  atNextBarrier<Picture>(
+    take: (journalSequence: number, lastResult: ResultsPosition | null) => Picture,
+  ): Promise<Picture> {
     return new Promise((resolve, reject) => {
       let picture: Picture;
       this.#barrierWaits.push({
-        takePicture: (journalSequence, resultsSequence) => {
-          picture = take(journalSequence, resultsSequence);
+        takePicture: (journalSequence, lastResult) => {
+          picture = take(journalSequence, lastResult);
         },
         onDurable: () => resolve(picture),
         onEnd: reject,
@@ -183,18 +202,21 @@ export class CommitLoop {
       this.#state = "appending";
       this.#appendStartedAt = performance.now();
       this.#beforeFlush();
-      const { groups, facts, resultsSequence } = this.#takeGroups();
+      const { groups, facts, lastResult } = this.#takeGroups();
       if (groups.length === 0 && this.#barrierWaits.length === 0) break;
 
       this.#barrierUnderWay = this.#pending.length === 0 ? this.#barrierWaits.splice(0) : [];
-      if (facts !== "") {
+      if (facts !== "" || (groups.length > 0 && !this.#leadsForCertain())) {
         this.#flushCount += 1;
         const flushId = `${this.#leaderId}.${this.#flushCount}`;
-        const bytes = Buffer.from(`{"flushId":"${flushId}","resultsSequence":${resultsSequence},"facts":[${facts}]}`);
+        const bytes = Buffer.from(
+          `{"flushId":"${flushId}","lastResult":${JSON.stringify(lastResult)},"facts":[${facts}]}`,
+        );
         // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
         const sequence = this.#log.lastSequence + 1;
-        for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, resultsSequence);
+        for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, lastResult);
         this.#appendStartedAt = performance.now();
+        if (this.#onMilestone !== undefined) await this.#onMilestone("before append");
         const appended = await this.#log.append({ flushId, bytes }, this.#abort.signal);
         if (this.#hasEnded()) return;
         if (appended.outcome === "fenced") {
@@ -207,13 +229,18 @@ export class CommitLoop {
           throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
         }
         this.#count(performance.now() - this.#appendStartedAt);
+        if (this.#onMilestone !== undefined) await this.#onMilestone("after append");
       } else {
-        for (const wait of this.#barrierUnderWay) wait.takePicture(this.#log.lastSequence, resultsSequence);
+        for (const wait of this.#barrierUnderWay) wait.takePicture(this.#log.lastSequence, lastResult);
       }
       for (const wait of this.#barrierUnderWay) wait.onDurable();
       this.#barrierUnderWay = [];
       for (const group of groups) {
-        for (const release of group.releases) this.#letGo(release);
+        for (const release of group.releases) {
+          if (this.#onMilestone !== undefined) await this.#onMilestone(`before ${release.kind}`);
+          this.#letGo(release);
+          if (this.#onMilestone !== undefined) await this.#onMilestone(`after ${release.kind}`);
+        }
       }
     }
     this.#state = "idle";
@@ -221,7 +248,7 @@ export class CommitLoop {
   }
 
   /** Takes pending decisions up to the size at which a larger flush no longer pays. */
-  #takeGroups(): { groups: readonly Group[]; facts: string; resultsSequence: number } {
+  #takeGroups(): { groups: readonly Group[]; facts: string; lastResult: ResultsPosition | null } {
     const parts: string[] = [];
     let length = 0;
     let count = 0;
@@ -237,7 +264,7 @@ export class CommitLoop {
     }
     const groups = count === this.#pending.length ? this.#pending : this.#pending.slice(0, count);
     this.#pending = count === this.#pending.length ? [] : this.#pending.slice(count);
-    return { groups, facts: parts.join(","), resultsSequence: groups.at(-1)?.resultsSequence ?? this.#resultsSequence };
+    return { groups, facts: parts.join(","), lastResult: groups.at(-1)?.lastResult ?? this.#lastResult };
   }
 
   #letGo(release: Release): void {
@@ -265,7 +292,9 @@ export class CommitLoop {
     this.#onEnd(
       cause instanceof PerdureError
         ? cause
-        : new PerdureError("INTERNAL", "the commit loop ended on an unexpected error; nothing undurable was let go", { cause }),
+        : new PerdureError("INTERNAL", "the commit loop ended on an unexpected error; nothing undurable was let go", {
+            cause,
+          }),
     );
   }
 

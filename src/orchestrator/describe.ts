@@ -1,11 +1,11 @@
 /** The orchestrator in its own words: the status it answers, the health it answers and broadcasts. */
 import type { Core } from "../core/core.js";
 import type { Connection } from "../jetstream/connection.js";
-import type { Durability, HealthStatus, OrchestratorState } from "../protocol/system-message.js";
+import type { AgentView, Durability, HealthStatus, OrchestratorState } from "../protocol/system-message.js";
 import { version } from "../version.js";
 import type { AgentMonitor } from "./agent-monitor.js";
-import type { CommitLoop } from "./commit-loop.js";
-import type { CommitLog } from "./commit-loop.js";
+import type { CommitLog, CommitLoop } from "./commit-loop.js";
+import { fitting } from "./fit.js";
 import type { Materializer } from "./materializer.js";
 
 export interface Described {
@@ -22,10 +22,12 @@ export interface Described {
 }
 
 export function describeSystem(described: Described): object {
-  const { core, journal, materializer, namespace, durability, leadingSince, state } = described;
+  const { core, connection, journal, materializer, namespace, durability, leadingSince, state } = described;
+  const status = core.status();
   return {
     orchestratorStatus: state(),
-    ...core.status(),
+    ...status,
+    ...fittingAgents(status.agentStatuses, connection.maxPayloadBytes),
     namespace,
     version,
     durability,
@@ -33,6 +35,14 @@ export function describeSystem(described: Described): object {
     checkpointSequence: materializer.checkpointSequence,
     leadingSince,
   };
+}
+
+/** Thousands of agents do not fit into a message; what they say of themselves goes first, then the last of them. */
+function fittingAgents(agentStatuses: readonly AgentView[], messageBytesMax: number): object {
+  if (fitting(agentStatuses, messageBytesMax).length === agentStatuses.length) return { agentStatuses };
+  const bare = agentStatuses.map(({ metadata: _, ...view }) => ({ ...view, metrics: {} }));
+  const shown = fitting(bare, messageBytesMax);
+  return { agentStatuses: shown, agentStatusesLeftOut: bare.length - shown.length };
 }
 
 interface Component {
@@ -47,7 +57,9 @@ export function describeHealth(described: Described): { readonly status: HealthS
   const { state, loop, monitor, connection, durability } = described;
   const components: Record<string, Component> = {
     orchestrator: state() === "leading" ? HEALTHY : { status: "degraded", detail: `is ${state()}` },
-    nats: monitor.isHearing ? { status: "healthy", detail: connection.url } : { status: "unhealthy", detail: "does not hear its own messages" },
+    nats: monitor.isHearing
+      ? { status: "healthy", detail: connection.url }
+      : { status: "unhealthy", detail: "does not hear its own messages" },
     journal: journalHealth(loop, durability),
     agents: agentsHealth(described.core),
   };
@@ -57,13 +69,16 @@ export function describeHealth(described: Described): { readonly status: HealthS
 }
 
 function journalHealth(loop: CommitLoop, durability: Durability): Component {
-  if (loop.isStalled) return { status: "unhealthy", detail: "has not acknowledged a write for a while; submissions are refused" };
+  if (loop.isStalled)
+    return { status: "unhealthy", detail: "has not acknowledged a write for a while; submissions are refused" };
   return { status: "healthy", detail: `durability: ${durability}` };
 }
 
 function agentsHealth(core: Core): Component {
   const { agentCount, unhealthyAgentCount, queuedTaskCount } = core.status();
-  if (agentCount === 0 && queuedTaskCount > 0) return { status: "degraded", detail: `none is registered and ${queuedTaskCount} tasks wait` };
-  if (unhealthyAgentCount > 0) return { status: "degraded", detail: `${unhealthyAgentCount} of ${agentCount} are unhealthy` };
+  if (agentCount === 0 && queuedTaskCount > 0)
+    return { status: "degraded", detail: `none is registered and ${queuedTaskCount} tasks wait` };
+  if (unhealthyAgentCount > 0)
+    return { status: "degraded", detail: `${unhealthyAgentCount} of ${agentCount} are unhealthy` };
   return { status: "healthy", detail: `${agentCount} registered` };
 }

@@ -3,7 +3,7 @@ import type { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import { openJournal } from "../jetstream/journal.js";
 import { RecordStore } from "../jetstream/record-store.js";
-import { openResultsReader } from "../jetstream/results-reader.js";
+import { ResultsReader } from "../jetstream/results-reader.js";
 import { serve } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
 import type { Namespace } from "../protocol/ids.js";
@@ -37,8 +37,8 @@ export function edgeOf(connection: Connection, { namespace, logger, onFailed }: 
       agents: bucketOf(topology.agents),
       meta: bucketOf(topology.meta),
     },
-    readResults: (fromSequence, onResult) =>
-      openResultsReader(connection, { stream: topology.results.name, fromSequence, onResult, onFailed, logger }),
+    readResults: (after, onResult) =>
+      new ResultsReader(connection, { stream: topology.results.name, after, onResult, onFailed, logger }),
     serve: (endpoints) =>
       serve(connection, {
         version,

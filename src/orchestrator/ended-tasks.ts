@@ -9,7 +9,7 @@ import { StoredTask } from "./stored-record.js";
 /** The bucket as this class needs it. */
 export interface EndedBucket {
   get(key: string): Promise<unknown>;
-  keys(): AsyncIterable<string>;
+  keys(signal: AbortSignal): AsyncIterable<string>;
 }
 
 export class EndedTasks {
@@ -37,8 +37,7 @@ export class EndedTasks {
    * @param now what they count as ended at, epoch milliseconds: they stay known at least as long as their records
    */
   async readIds(now: number, signal: AbortSignal): Promise<void> {
-    for await (const key of this.#bucket.keys()) {
-      if (signal.aborted) return;
+    for await (const key of this.#bucket.keys(signal)) {
       this.#index.add(key as TaskId, now);
     }
     this.#isIndexed = true;
@@ -49,9 +48,13 @@ export class EndedTasks {
     if (value === null || value === undefined) return null;
     const parsed = parseMessage(StoredTask, value);
     if (!parsed.ok) {
-      throw new PerdureError("STORE_DAMAGED", `the record of ended task ${taskId} cannot be read: ${parsed.failure.message}`, {
-        details: { taskId },
-      });
+      throw new PerdureError(
+        "STORE_DAMAGED",
+        `the record of ended task ${taskId} cannot be read: ${parsed.failure.message}`,
+        {
+          details: { taskId },
+        },
+      );
     }
     return parsed.value.record;
   }

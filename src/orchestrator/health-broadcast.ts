@@ -1,5 +1,6 @@
 /** Tells everybody each interval how the orchestrator is, in the words it also answers requests with. */
 import type { Connection } from "../jetstream/connection.js";
+import type { Logger } from "../logger.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { Stamp } from "./run-effects.js";
 
@@ -8,6 +9,7 @@ export interface HealthBroadcastOptions {
   readonly subjects: Subjects;
   readonly stamp: Stamp;
   readonly intervalMs: number;
+  readonly logger: Logger;
   readonly describeHealth: () => object;
 }
 
@@ -20,8 +22,8 @@ export class HealthBroadcast {
   }
 
   start(): void {
-    this.runOnce();
     this.#timer = setInterval(() => this.runOnce(), this.#options.intervalMs);
+    this.runOnce();
   }
 
   stop(): void {
@@ -30,7 +32,12 @@ export class HealthBroadcast {
   }
 
   runOnce(): void {
-    const { connection, subjects, stamp, describeHealth } = this.#options;
-    connection.publish(subjects.health, stamp(describeHealth()));
+    const { connection, subjects, stamp, describeHealth, logger } = this.#options;
+    try {
+      connection.publish(subjects.health, stamp(describeHealth()));
+    } catch (cause) {
+      // Closed for good: whoever reads results ends the term. A throw from a timer would end the process before that.
+      logger.debug({ err: cause }, "health could not be broadcast");
+    }
   }
 }

@@ -9,9 +9,10 @@ import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Journal } from "../jetstream/journal.js";
 import type { RecordStore } from "../jetstream/record-store.js";
+import type { ResultsReader, StoredResult } from "../jetstream/results-reader.js";
 import type { Endpoint } from "../jetstream/service-endpoint.js";
-import type { ResultsReader } from "../jetstream/results-reader.js";
 import type { Logger } from "../logger.js";
+import type { ResultsPosition } from "../protocol/fact.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { Durability, OrchestratorState } from "../protocol/system-message.js";
 import { META_KEYS } from "../protocol/topology.js";
@@ -23,10 +24,11 @@ import { type Described, describeHealth, describeSystem } from "./describe.js";
 import { EndedTasks } from "./ended-tasks.js";
 import { HealthBroadcast } from "./health-broadcast.js";
 import { Materializer } from "./materializer.js";
+import type { OnMilestone } from "./milestone.js";
 import type { OrchestratorSettings } from "./orchestrator-options.js";
 import { readCheckpoint, recover } from "./recovery.js";
-import { RequestIntake } from "./request-intake.js";
-import { ResultIntake, type StoredResult } from "./result-intake.js";
+import { RequestIntake, refuseNotReady } from "./request-intake.js";
+import { ResultIntake } from "./result-intake.js";
 import { EffectRunner } from "./run-effects.js";
 import { stampWith } from "./stamp.js";
 import { newToken } from "./token.js";
@@ -44,7 +46,7 @@ export interface LeadershipEdge {
     readonly meta: RecordStore;
   };
   /** Reads results behind a sequence, in order, until stopped. */
-  readonly readResults: (fromSequence: number, handle: (result: StoredResult) => void) => Promise<ResultsReader>;
+  readonly readResults: (after: ResultsPosition | null, handle: (result: StoredResult) => void) => ResultsReader;
   readonly serve: (endpoints: readonly Endpoint[]) => Promise<{ stop(): Promise<void> }>;
 }
 
@@ -56,7 +58,11 @@ export interface LeadershipOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly state: () => OrchestratorState;
+  /** Whether the lease is certainly held, at this moment. */
   readonly mayAnswer: () => boolean;
+  /** Ends all waiting for a server that does not answer. What was not written then was not accepted, or is journaled. */
+  readonly signal: AbortSignal;
+  readonly onMilestone?: OnMilestone | undefined;
   /** The term ended by itself: another leader wrote, or storage failed. */
   readonly onEnd: (reason: "fenced" | PerdureError) => void;
 }
@@ -70,17 +76,23 @@ export interface Leadership {
 
 /** @throws PerdureError JOURNAL_FENCED where another leader was faster; STORE_DAMAGED; storage errors. */
 export async function startLeadership(options: LeadershipOptions): Promise<Leadership> {
-  const { edge, settings, subjects, clock, logger, durability } = options;
+  const { edge, settings, subjects, clock, logger, durability, onMilestone } = options;
   const { connection, buckets } = edge;
   const leaderId = randomBytes(9).toString("base64url");
   const startedAt = clock.monotonicNow();
 
-  const { journalSequence } = await readCheckpoint(buckets.meta);
-  const journal = await edge.openJournal(journalSequence);
-  await takeFences(journal, buckets, leaderId);
-  const recovered = await recover({ ...buckets, journal });
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const leave = (): void => leaving.abort(options.signal.reason);
+  options.signal.addEventListener("abort", leave, { once: true });
+  if (options.signal.aborted) leave();
+  const { highWaterMark } = await readCheckpoint(buckets.meta);
+  const journal = await edge.openJournal(highWaterMark);
+  await takeFences(journal, buckets, leaderId, signal);
+  await onMilestone?.("fences taken");
+  const recovered = await recover({ ...buckets, journal }, signal);
+  await onMilestone?.("state recovered");
   const { ledger } = recovered;
-  ledger.nextSequence = journal.lastSequence + 1;
 
   const stamp = stampWith(clock);
   const waiters = new Waiters();
@@ -90,7 +102,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
   const loop: CommitLoop = new CommitLoop({
     log: journal,
     leaderId,
-    resultsSequence: recovered.resultsSequence,
+    lastResult: recovered.lastResult,
     logger,
     beforeFlush: () => {
       core.place(clock.now());
@@ -100,6 +112,8 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     onAppended: (sequence) => {
       ledger.nextSequence = sequence + 1;
     },
+    leadsForCertain: options.mayAnswer,
+    onMilestone,
     onEnd: options.onEnd,
   });
   const core = new Core({
@@ -130,17 +144,18 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       core.fail(taskId, token, { type: "PAYLOAD_TOO_LARGE", message, nonRetryable: true }, clock.now());
     },
   });
+  let results: ResultsReader | null = null;
   const materializer = new Materializer({
     ledger,
     loop,
     endedTasks,
     buckets,
     writeCheckpoint: (checkpoint) =>
-      buckets.meta.write([{ key: META_KEYS.checkpoint, value: JSON.stringify(checkpoint) }]),
+      buckets.meta.write([{ key: META_KEYS.checkpoint, value: JSON.stringify(checkpoint) }], signal),
     trim: async (checkpoint) => {
       await Promise.all([
         journal.trimBefore(checkpoint.journalSequence),
-        results.purgeUpTo(checkpoint.resultsSequence),
+        checkpoint.lastResult === null ? undefined : results?.purgeUpTo(checkpoint.lastResult.sequence),
       ]);
     },
     retentionMs: settings.retentionMs,
@@ -150,6 +165,8 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       loop.end();
       options.onEnd("fenced");
     },
+    signal,
+    onMilestone,
     liveKeys: recovered.liveKeys,
     checkpointSequence: recovered.checkpointSequence,
   });
@@ -194,6 +211,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     clock,
     logger,
     mayAnswer: options.mayAnswer,
+    answerBytesMax: () => connection.maxPayloadBytes,
     describeSystem: () => describeSystem(described),
     describeHealth: () => describeHealth(described),
   });
@@ -202,23 +220,82 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     subjects,
     stamp,
     intervalMs: settings.healthCheckIntervalMs,
+    logger,
     describeHealth: () => describeHealth(described),
   });
 
-  // Agents first, so that what is sent out again below is answered; requests last, when all of it stands.
-  agentIntake.start();
-  const results: ResultsReader = await edge.readResults(recovered.resultsSequence + 1, (result) => resultIntake.handle(result));
-  core.resume(clock.now());
-  timer.start();
-  monitor.start();
-  materializer.start();
   const indexing = new AbortController();
-  const indexed = endedTasks.readIds(clock.now(), indexing.signal).catch((cause: unknown) => {
-    logger.error({ err: cause }, "the ids of ended tasks could not be read; unknown ids are looked up one by one instead");
-  });
-  const service = await edge.serve(requestIntake.endpoints());
-  health.start();
-  await loop.drained();
+  signal.addEventListener("abort", () => indexing.abort(), { once: true });
+  let indexed: Promise<void> = Promise.resolve();
+  let service: Awaited<ReturnType<LeadershipEdge["serve"]>> | null = null;
+  const stopIntake = async (): Promise<void> => {
+    indexing.abort();
+    health.stop();
+    monitor.stop();
+    timer.stop();
+    results?.stop();
+    agentIntake.stop();
+    // Drains through the server, so without one it does not end.
+    if (service !== null) await Promise.race([service.stop(), aborted(signal)]);
+    await indexed;
+  };
+  const dismissWaiters = (): void => {
+    for (const respond of waiters.takeAll()) {
+      try {
+        refuseNotReady(respond, stamp);
+      } catch (cause) {
+        // Without a connection nobody hears it; the client asks again when its own patience ends.
+        logger.debug({ err: cause }, "a waiting client could not be told that this term ends");
+      }
+    }
+  };
+  const leadership: Leadership = {
+    stop: async () => {
+      signal.addEventListener("abort", () => loop.end(), { once: true });
+      if (signal.aborted) loop.end();
+      loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STOPPING", payload: { leaderId } });
+      await stopIntake();
+      await loop.drained();
+      await materializer.stop();
+      await materializer.runOnce(0);
+      loop.end();
+      dismissWaiters();
+    },
+    abandon: async () => {
+      leaving.abort();
+      const copied = materializer.stop();
+      loop.end();
+      dismissWaiters();
+      await stopIntake();
+      await copied;
+      options.signal.removeEventListener("abort", leave);
+    },
+  };
+
+  try {
+    // Agents first, so that what is sent out again below is answered; requests last, when all of it stands.
+    agentIntake.start();
+    results = edge.readResults(recovered.lastResult, (result) => resultIntake.handle(result));
+    core.resume(clock.now());
+    await onMilestone?.("work taken up");
+    timer.start();
+    monitor.start();
+    materializer.start();
+    indexed = endedTasks.readIds(clock.now(), indexing.signal).catch((cause: unknown) => {
+      if (indexing.signal.aborted) return;
+      logger.error(
+        { err: cause },
+        "the ids of ended tasks could not be read; unknown ids are looked up one by one instead",
+      );
+    });
+    service = await edge.serve(requestIntake.endpoints());
+    health.start();
+    await loop.drained();
+  } catch (cause) {
+    // Nobody else knows of what was started until here.
+    await leadership.abandon();
+    throw cause;
+  }
   loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STARTED", payload: { leaderId } });
   logger.info(
     {
@@ -231,47 +308,32 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     },
     "leading",
   );
+  return leadership;
+}
 
-  const stopIntake = async (): Promise<void> => {
-    indexing.abort();
-    health.stop();
-    await service.stop();
-    results.stop();
-    agentIntake.stop();
-    monitor.stop();
-    timer.stop();
-    await indexed;
-  };
-  return {
-    stop: async () => {
-      loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STOPPING", payload: { leaderId } });
-      await stopIntake();
-      await loop.drained();
-      await materializer.stop();
-      await materializer.runOnce(0);
-      loop.end();
-      waiters.clear();
-    },
-    abandon: async () => {
-      const copied = materializer.stop();
-      loop.end();
-      waiters.clear();
-      await stopIntake();
-      await copied;
-    },
-  };
+/** Resolves with the signal's abort. */
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /**
  * From here on whoever led before can write nothing: an empty flush moves the journal's sequence, and each bucket's
  * fence is written anew.
  */
-async function takeFences(journal: Journal, buckets: LeadershipEdge["buckets"], leaderId: string): Promise<void> {
-  const bytes = new TextEncoder().encode(JSON.stringify({ flushId: `${leaderId}.0`, resultsSequence: 0, facts: [] }));
-  const appended = await journal.append({ flushId: `${leaderId}.0`, bytes });
+async function takeFences(
+  journal: Journal,
+  buckets: LeadershipEdge["buckets"],
+  leaderId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify({ flushId: `${leaderId}.0`, lastResult: null, facts: [] }));
+  const appended = await journal.append({ flushId: `${leaderId}.0`, bytes }, signal);
   if (appended.outcome === "fenced") {
-    throw new PerdureError("JOURNAL_FENCED", "another orchestrator wrote to the journal while this one took over; it stands by again");
+    throw new PerdureError(
+      "JOURNAL_FENCED",
+      "another orchestrator wrote to the journal while this one took over; it stands by again",
+    );
   }
-  await Promise.all(Object.values(buckets).map((bucket) => bucket.takeFence()));
+  await Promise.all(Object.values(buckets).map((bucket) => bucket.takeFence(signal)));
 }
-

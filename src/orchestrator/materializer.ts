@@ -9,11 +9,12 @@
 import type { Clock } from "../clock.js";
 import type { Ledger } from "../core/ledger.js";
 import type { Logger } from "../logger.js";
-import type { Checkpoint } from "../protocol/fact.js";
+import type { Checkpoint, ResultsPosition } from "../protocol/fact.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import { endedStates } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
+import type { OnMilestone } from "./milestone.js";
 import { encodeStored } from "./stored-record.js";
 
 export interface RecordWrite {
@@ -24,7 +25,10 @@ export interface RecordWrite {
 }
 
 export interface WritableBucket {
-  write(changes: readonly RecordWrite[]): Promise<{ readonly outcome: "written" | "fenced" }>;
+  write(
+    changes: readonly RecordWrite[],
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: "written" | "fenced" }>;
 }
 
 export interface MaterializerOptions {
@@ -43,6 +47,9 @@ export interface MaterializerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onFenced: () => void;
+  /** Ends the waiting for a server that does not answer; what was not copied is in the journal. */
+  readonly signal: AbortSignal;
+  readonly onMilestone?: OnMilestone | undefined;
   /** Task ids whose keys are in the live bucket at the start. */
   readonly liveKeys: Set<TaskId>;
   readonly checkpointSequence: number;
@@ -117,7 +124,8 @@ export class Materializer {
       this.#running = this.runOnce(YOUNG_MS)
         .catch((cause: unknown) => {
           // The journal holds everything; what was not copied now is copied next time or replayed.
-          if (this.#state === "running") logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
+          if (this.#state === "running")
+            logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
         })
         .finally(() => {
           this.#running = null;
@@ -126,12 +134,17 @@ export class Materializer {
     }, INTERVAL_MS);
   }
 
-  #takePicture(journalSequence: number, resultsSequence: number, youngMs: number): Picture {
+  #takePicture(journalSequence: number, lastResult: ResultsPosition | null, youngMs: number): Picture {
     const { ledger, clock, retentionMs, liveKeys } = this.#options;
     const now = clock.now();
     const picture: Picture = {
-      checkpoint: { journalSequence, resultsSequence, nextOrder: ledger.nextOrder, at: now },
-
+      checkpoint: {
+        journalSequence,
+        highWaterMark: journalSequence,
+        lastResult,
+        nextOrder: ledger.nextOrder,
+        at: now,
+      },
       live: [],
       ended: [],
       agents: [],
@@ -144,7 +157,9 @@ export class Materializer {
       const record = ledger.tasks.get(taskId);
       if (record === undefined) continue;
       const isLive = !endedStates.has(record.state) || ledger.graph.hasDependents(taskId);
-      if (isLive && now - record.submittedAt < youngMs && !liveKeys.has(taskId)) {
+      // A clock that was set back makes nothing young.
+      const ageMs = Math.abs(now - record.submittedAt);
+      if (isLive && ageMs < youngMs && !liveKeys.has(taskId)) {
         ledger.dirtyTasks.set(taskId, since);
         complete = Math.min(complete, since - 1);
         continue;
@@ -169,24 +184,27 @@ export class Materializer {
       const ended = record.state === "lost" || record.state === "gone";
       picture.agents.push(ended ? { key: agentId, value, ttlMs: AGENT_TOMBSTONE_MS } : { key: agentId, value });
     }
-    return { ...picture, checkpoint: { ...picture.checkpoint, journalSequence: complete } };
+    // What is left out changed after the last checkpoint: that one never has to be taken back.
+    const covered = Math.max(complete, this.checkpointSequence);
+    return { ...picture, checkpoint: { ...picture.checkpoint, journalSequence: covered } };
   }
 
   async #write(picture: Picture): Promise<void> {
-    const { buckets, writeCheckpoint, endedTasks, clock, onFenced } = this.#options;
+    const { buckets, writeCheckpoint, endedTasks, clock, onFenced, signal, onMilestone } = this.#options;
     try {
       // Ended before live: a key must be in one of the two at any time.
       const steps = [
-        () => buckets.endedTasks.write(picture.ended),
-        () => buckets.tasks.write(picture.live),
-        () => buckets.agents.write(picture.agents),
-        () => writeCheckpoint(picture.checkpoint),
-      ];
-      for (const step of steps) {
-        if ((await step()).outcome === "fenced") {
+        { milestone: "ended tasks copied", run: () => buckets.endedTasks.write(picture.ended, signal) },
+        { milestone: "live tasks copied", run: () => buckets.tasks.write(picture.live, signal) },
+        { milestone: "agents copied", run: () => buckets.agents.write(picture.agents, signal) },
+        { milestone: "checkpoint written", run: () => writeCheckpoint(picture.checkpoint) },
+      ] as const;
+      for (const { milestone, run } of steps) {
+        if ((await run()).outcome === "fenced") {
           onFenced();
           return;
         }
+        await onMilestone?.(milestone);
       }
     } catch (cause) {
       this.#markDirtyAgain(picture);
@@ -198,6 +216,7 @@ export class Materializer {
     if (clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS || this.#state === "stopped") {
       this.#lastTrimAt = clock.monotonicNow();
       await this.#options.trim(picture.checkpoint);
+      await onMilestone?.("journal trimmed");
     }
   }
 
@@ -205,7 +224,11 @@ export class Materializer {
     for (const taskId of endedIds) this.#recent.push(taskId);
     const surplus = this.#recent.length - RECENT_MAX;
     if (surplus <= 0) return;
-    for (const taskId of this.#recent.slice(0, surplus)) this.#options.ledger.forgetTask(taskId);
+    const { ledger } = this.#options;
+    for (const taskId of this.#recent.slice(0, surplus)) {
+      // One that changed again comes back here when it was copied as it is now.
+      if (!ledger.dirtyTasks.has(taskId)) ledger.forgetTask(taskId);
+    }
     this.#recent = this.#recent.slice(surplus);
   }
 

@@ -16,6 +16,7 @@ import type { Durability, OrchestratorState } from "../protocol/system-message.j
 import { topologyOf } from "../protocol/topology.js";
 import { edgeOf } from "./edge.js";
 import { type Leadership, startLeadership } from "./leadership.js";
+import type { OnMilestone } from "./milestone.js";
 import { OrchestratorSettings, type OrchestratorSettingsInput } from "./orchestrator-options.js";
 
 export interface OrchestratorOptions {
@@ -28,6 +29,8 @@ export interface OrchestratorOptions {
   readonly password?: string;
   readonly clock?: Clock;
   readonly logger: Logger;
+  /** For tests that end the process there. */
+  readonly onMilestone?: OnMilestone;
 }
 
 export interface Orchestrator {
@@ -37,7 +40,10 @@ export interface Orchestrator {
   readonly leading: Promise<void>;
   /** Resolves when it has ended: with the error that ended it, or with nothing after `stop`. */
   readonly closed: Promise<PerdureError | undefined>;
-  /** Writes out what was accepted, hands the lease over and closes. May be called twice. */
+  /**
+   * Writes out what was accepted, hands the lease over and closes. Where the server does not answer it ends all the same:
+   * what was accepted is in the journal. May be called twice.
+   */
   stop(): Promise<void>;
 }
 
@@ -47,6 +53,8 @@ const RECONNECT_WAIT_MS = 1_000;
 const RENEWALS_PER_LEASE = 3;
 /** Between two terms that failed: long enough to be read in a log, short enough for a standby. */
 const TERM_RETRY_MS = 1_000;
+/** A stop copies what the last second left to copy; a server that takes longer for that is not there. */
+const STOP_PATIENCE_MS = 5_000;
 
 /**
  * Connects and makes the server's streams and buckets match; the rest goes on by itself.
@@ -74,8 +82,18 @@ export async function startOrchestrator(options: OrchestratorOptions): Promise<O
   try {
     const topology = topologyOf(settings.namespace);
     const { replicas } = settings;
-    const { durability } = await provision(connection, topology, { replicas, serverSync: options.serverSync ?? "unknown" });
-    return new OrchestratorProcess({ connection, settings, durability, clock: options.clock ?? systemClock, logger });
+    const { durability } = await provision(connection, topology, {
+      replicas,
+      serverSync: options.serverSync ?? "unknown",
+    });
+    return new OrchestratorProcess({
+      connection,
+      settings,
+      durability,
+      clock: options.clock ?? systemClock,
+      logger,
+      onMilestone: options.onMilestone,
+    });
   } catch (cause) {
     await connection.close();
     throw cause;
@@ -88,12 +106,15 @@ interface Parts {
   readonly durability: Durability;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly onMilestone: OnMilestone | undefined;
 }
 
 class OrchestratorProcess implements Orchestrator {
   readonly #parts: Parts;
   readonly #actor = createActor(orchestratorMachine);
   readonly #stopRequested = new AbortController();
+  /** A stop has waited long enough. */
+  readonly #patienceEnded = new AbortController();
   readonly #leading = new Deferred();
   readonly closed: Promise<PerdureError | undefined>;
 
@@ -119,7 +140,16 @@ class OrchestratorProcess implements Orchestrator {
   async stop(): Promise<void> {
     this.#send({ type: "StopRequested" });
     this.#stopRequested.abort();
-    await this.closed;
+    const message = `the server did not answer within ${STOP_PATIENCE_MS} ms of a stop; what was accepted is in the journal, and the next leader goes on from there`;
+    const timer = setTimeout(
+      () => this.#patienceEnded.abort(new PerdureError("STORAGE_UNAVAILABLE", message)),
+      STOP_PATIENCE_MS,
+    );
+    try {
+      await this.closed;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #run(): Promise<PerdureError | undefined> {
@@ -140,7 +170,7 @@ class OrchestratorProcess implements Orchestrator {
 
   /** From standing by to standing by again. Throws what no further term would mend. */
   async #term(): Promise<void> {
-    const { connection, settings, clock, logger, durability } = this.#parts;
+    const { connection, settings, clock, logger, durability, onMilestone } = this.#parts;
     const { signal } = this.#stopRequested;
     const end = new Deferred<"fenced" | "lease lost" | PerdureError>();
 
@@ -175,6 +205,8 @@ class OrchestratorProcess implements Orchestrator {
         logger,
         state: () => this.state,
         mayAnswer: () => lease.isHeld,
+        signal: this.#patienceEnded.signal,
+        onMilestone,
         onEnd: (reason) => end.resolve(reason),
       });
       this.#send({ type: "Recovered" });
@@ -183,9 +215,14 @@ class OrchestratorProcess implements Orchestrator {
       if (reason === "stopped") {
         await leadership.stop();
       } else {
-        logger.error({ reason: reason instanceof Error ? reason.message : reason }, "leadership ended; standing by again");
+        logger.error(
+          { reason: reason instanceof Error ? reason.message : reason },
+          "leadership ended; standing by again",
+        );
         this.#send({ type: reason === "lease lost" ? "LeaseLost" : "Fenced" });
         await leadership.abandon();
+        // What people have to mend ends the process; the rest may be better in a while.
+        if (reason instanceof PerdureError) throw reason;
       }
     } catch (cause) {
       const error = asPerdureError(cause);
@@ -221,6 +258,7 @@ function aborted(signal: AbortSignal): Promise<"stopped"> {
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

@@ -6,14 +6,14 @@
  */
 import { Ledger } from "../core/ledger.js";
 import { PerdureError } from "../errors.js";
-import { Checkpoint, type Flush } from "../protocol/fact.js";
+import { Checkpoint, type Flush, type ResultsPosition } from "../protocol/fact.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import { type Parsed, parseMessage } from "../protocol/parse.js";
 import { META_KEYS } from "../protocol/topology.js";
 import { StoredAgent, StoredTask } from "./stored-record.js";
 
 export interface ReadableBucket {
-  loadAll(): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
+  loadAll(signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
   get(key: string): Promise<unknown>;
 }
 
@@ -22,51 +22,61 @@ export interface RecoverySources {
   readonly agents: ReadableBucket;
   readonly meta: ReadableBucket;
   readonly journal: {
-    readFrom(sequence: number): AsyncIterable<{ readonly sequence: number; readonly flush: Flush }>;
+    /** Of the flush with which the new leader took the fence. */
+    readonly lastSequence: number;
+    readFrom(
+      sequence: number,
+      signal?: AbortSignal,
+    ): AsyncIterable<{ readonly sequence: number; readonly flush: Flush }>;
   };
 }
 
 export interface Recovered {
   readonly ledger: Ledger;
-  readonly resultsSequence: number;
+  readonly lastResult: ResultsPosition | null;
   readonly checkpointSequence: number;
   /** Task ids with a key in the bucket of live tasks. */
   readonly liveKeys: Set<TaskId>;
   readonly replayedFlushes: number;
 }
 
-export async function recover(sources: RecoverySources): Promise<Recovered> {
+export async function recover(sources: RecoverySources, signal?: AbortSignal): Promise<Recovered> {
   const checkpoint = await readCheckpoint(sources.meta);
   const ledger = new Ledger();
   ledger.nextOrder = checkpoint.nextOrder;
   const liveKeys = new Set<TaskId>();
   const standsAt = new Map<string, number>();
 
-  for await (const { key, value } of sources.tasks.loadAll()) {
+  for await (const { key, value } of sources.tasks.loadAll(signal)) {
     const stored = readable(parseMessage(StoredTask, value), `task ${key}`);
+    refuseFuture(`task ${key}`, stored.sequence, sources.journal.lastSequence);
     ledger.restoreTask(stored.record);
     liveKeys.add(key as TaskId);
     standsAt.set(`task ${key}`, stored.sequence);
   }
-  for await (const { key, value } of sources.agents.loadAll()) {
+  for await (const { key, value } of sources.agents.loadAll(signal)) {
     const stored = readable(parseMessage(StoredAgent, value), `agent ${key}`);
+    refuseFuture(`agent ${key}`, stored.sequence, sources.journal.lastSequence);
     ledger.restoreAgent(stored.record);
     standsAt.set(`agent ${key}`, stored.sequence);
   }
 
-  let { resultsSequence } = checkpoint;
+  let { lastResult } = checkpoint;
   let replayedFlushes = 0;
-  for await (const { sequence, flush } of sources.journal.readFrom(checkpoint.journalSequence + 1)) {
+  for await (const { sequence, flush } of sources.journal.readFrom(checkpoint.journalSequence + 1, signal)) {
     replayedFlushes += 1;
+    // What these facts change is dirty since then: the next checkpoint must stay behind what is not copied.
+    ledger.nextSequence = sequence;
     // A new leader's first flush has no facts and says nothing about results. The last word holds, also if it is lower:
     // a stream of results that lost its end is read again from its beginning.
-    if (flush.facts.length > 0) resultsSequence = flush.resultsSequence;
+    if (flush.facts.length > 0) lastResult = flush.lastResult;
     for (const fact of flush.facts) {
       if (sequence > (standsAt.get(subjectOf(fact)) ?? 0)) ledger.restoreFact(fact);
     }
   }
+  ledger.nextSequence = sources.journal.lastSequence + 1;
   ledger.deriveIndexes();
-  return { ledger, resultsSequence, checkpointSequence: checkpoint.journalSequence, liveKeys, replayedFlushes };
+  return { ledger, lastResult, checkpointSequence: checkpoint.journalSequence, liveKeys, replayedFlushes };
 }
 
 function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${AgentId}` {
@@ -85,8 +95,23 @@ function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${Ag
 /** Of the last copy; zeroes where there was none yet. */
 export async function readCheckpoint(meta: Pick<ReadableBucket, "get">): Promise<Checkpoint> {
   const value = await meta.get(META_KEYS.checkpoint);
-  if (value === null || value === undefined) return { journalSequence: 0, resultsSequence: 0, nextOrder: 1, at: 0 };
+  if (value === null || value === undefined) {
+    return { journalSequence: 0, highWaterMark: 0, lastResult: null, nextOrder: 1, at: 0 };
+  }
   return readable(parseMessage(Checkpoint, value), "the checkpoint");
+}
+
+/**
+ * A record that stands at a flush which the journal does not have was written by a leader whose journal lost its end.
+ * Facts under the same sequences would be taken for older than it and skipped, the next time.
+ */
+function refuseFuture(what: string, standsAt: number, fencedAt: number): void {
+  if (standsAt < fencedAt) return;
+  throw new PerdureError(
+    "STORE_DAMAGED",
+    `the stored record of ${what} stands at flush ${standsAt} of the journal, which ended at ${fencedAt - 1}: the journal lost flushes it had acknowledged. The orchestrator did not start; restore the server's store directory from a copy.`,
+    { details: { what, standsAt, journalEndedAt: fencedAt - 1 } },
+  );
 }
 
 function readable<T>(parsed: Parsed<T>, what: string): T {

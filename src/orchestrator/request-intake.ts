@@ -12,7 +12,7 @@ import { idsNamedBy, type Refusal } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
-import { decodeMessage } from "../protocol/decode.js";
+import { decodeRequest } from "../protocol/decode.js";
 import type { TaskId } from "../protocol/ids.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import type { Subjects } from "../protocol/subjects.js";
@@ -21,6 +21,7 @@ import { TaskListRequest, TaskRequest, TaskSubmissionMessage, TaskWaitRequest } 
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
+import { fitting } from "./fit.js";
 import type { Stamp } from "./run-effects.js";
 import type { Waiters } from "./waiters.js";
 
@@ -37,6 +38,8 @@ export interface RequestIntakeOptions {
   readonly logger: Logger;
   /** Whether this process may still speak as the leader. */
   readonly mayAnswer: () => boolean;
+  /** What NATS takes in one message. */
+  readonly answerBytesMax: () => number;
   readonly describeSystem: () => object;
   readonly describeHealth: () => object;
 }
@@ -74,10 +77,7 @@ export class RequestIntake {
         }),
       ),
       this.#endpoint("task-list", subjects.taskList, TaskListRequest, (request, respond) =>
-        this.#answer(
-          respond,
-          this.#options.core.list(request, request.limit ?? LIST_LIMIT_DEFAULT, this.#options.clock.now()),
-        ),
+        this.#list(request, respond),
       ),
       this.#endpoint("system-status", subjects.systemStatus, SystemStatusRequest, (_, respond) =>
         this.#answer(respond, this.#options.describeSystem()),
@@ -110,13 +110,10 @@ export class RequestIntake {
       subject,
       handle: (message, respond) => {
         if (!this.#options.mayAnswer()) {
-          this.#refuse(respond, {
-            code: "NOT_READY",
-            message: "this orchestrator is not sure to be the leader any more and answered nothing; ask again.",
-          });
+          refuseNotReady(respond, this.#options.stamp);
           return;
         }
-        const parsed = decodeMessage(schema, message.data);
+        const parsed = decodeRequest(schema, message.data);
         if (!parsed.ok) {
           const { code, message: why, fields } = parsed.failure;
           this.#refuse(respond, { code, message: `request on ${subject} refused: ${why}`, details: { fields } });
@@ -138,6 +135,12 @@ export class RequestIntake {
     };
   }
 
+  #list(request: z.infer<typeof TaskListRequest>, respond: Respond): void {
+    const { core, clock, answerBytesMax } = this.#options;
+    const { tasks, total } = core.list(request, request.limit ?? LIST_LIMIT_DEFAULT, clock.now());
+    this.#answer(respond, { tasks: fitting(tasks, answerBytesMax()), total });
+  }
+
   #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, bytes: number): void | Promise<void> {
     if (this.#options.loop.isStalled) {
       // Said at once and not through the loop, which is what does not move.
@@ -155,10 +158,15 @@ export class RequestIntake {
       else if (request.tasks === undefined) this.#answer(respond, { taskId: submitted.taskIds[0] });
       else this.#answer(respond, { taskIds: submitted.taskIds });
     };
-    // Nearly always nothing has to be read: a new id is known to be new without asking the server.
-    const absent = idsNamedBy({ messageId, tasks }).filter((id) => !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
-    if (absent.length === 0) return decide(new Map());
-    return endedTasks.getAll(absent).then(decide);
+    const named = idsNamedBy({ messageId, tasks });
+    const lookUp = (asked: ReadonlySet<TaskId>, ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
+      // Nearly always nothing has to be read: a new id is known to be new without asking the server.
+      const absent = named.filter((id) => !asked.has(id) && !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
+      if (absent.length === 0) return decide(ended);
+      // Others may leave memory while these are read; a task forgotten then must not be taken for a new one.
+      return endedTasks.getAll(absent).then((found) => lookUp(new Set([...asked, ...absent]), new Map([...ended, ...found])));
+    };
+    return lookUp(new Set(), new Map());
   }
 
   #wait(record: TaskRecord, respond: Respond, timeoutMs: number): void {
@@ -195,4 +203,11 @@ export class RequestIntake {
     const body = this.#options.stamp({ error });
     this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body, errorCode: error.code });
   }
+}
+
+/** Said at once and not through the loop: it speaks of no state, and the loop of one who does not lead may not move. */
+export function refuseNotReady(respond: Respond, stamp: Stamp): void {
+  const code = "NOT_READY";
+  const message = "this orchestrator does not lead any more, or is not sure to; it answered nothing. Ask again.";
+  respond(stamp({ error: { code, message } }), code);
 }

@@ -6,7 +6,7 @@ import type { Connection } from "../jetstream/connection.js";
 import type { Effect } from "../machines/effect.js";
 import type { TaskId } from "../protocol/ids.js";
 import type { Subjects } from "../protocol/subjects.js";
-import type { Release } from "./release.js";
+import type { Release, Respond } from "./release.js";
 import type { Waiters } from "./waiters.js";
 
 /** Stamps a message: `{messageId, timestamp, ...fields}` as JSON. */
@@ -18,6 +18,10 @@ export interface Unsendable {
   readonly bytes: number;
   readonly maximumBytes: number;
 }
+
+/** A UTF-16 unit takes at most three bytes: most messages need no exact measure. */
+const exceeds = (body: string, maximumBytes: number): boolean =>
+  body.length * 3 > maximumBytes && Buffer.byteLength(body) > maximumBytes;
 
 export class EffectRunner {
   readonly #connection: Connection;
@@ -54,7 +58,7 @@ export class EffectRunner {
   run(release: Release): void {
     switch (release.kind) {
       case "answerRequest":
-        release.respond(release.body, release.errorCode);
+        this.#answer(release.respond, release.body, release.errorCode);
         return;
       case "dispatchTask":
         this.#dispatch(release);
@@ -89,8 +93,7 @@ export class EffectRunner {
     if (record === undefined || task === null || record.agentId === null) return;
     const body = this.#stamp({ task });
     const maximumBytes = this.#connection.maxPayloadBytes;
-    // A UTF-16 unit takes at most three bytes: most messages need no exact measure.
-    if (body.length * 3 > maximumBytes && Buffer.byteLength(body) > maximumBytes) {
+    if (exceeds(body, maximumBytes)) {
       this.#onUnsendable({ taskId, token, bytes: Buffer.byteLength(body), maximumBytes });
       return;
     }
@@ -103,6 +106,19 @@ export class EffectRunner {
     const record = this.#core.ledger.tasks.get(taskId);
     if (waiting.length === 0 || record === undefined) return;
     const body = this.#stamp({ task: this.#core.view(record, this.#clock.now()) });
-    for (const respond of waiting) respond(body);
+    for (const respond of waiting) this.#answer(respond, body);
+  }
+
+  /** Says that an answer does not fit rather than nothing at all. */
+  #answer(respond: Respond, body: string, errorCode?: string): void {
+    const maximumBytes = this.#connection.maxPayloadBytes;
+    if (!exceeds(body, maximumBytes)) {
+      respond(body, errorCode);
+      return;
+    }
+    const bytes = Buffer.byteLength(body);
+    const message = `the answer has ${bytes} bytes and NATS takes at most ${maximumBytes} (max_payload); what it would have said holds all the same. Ask for less, or raise max_payload.`;
+    const code = "PAYLOAD_TOO_LARGE";
+    respond(this.#stamp({ error: { code, message, details: { bytes, maximumBytes } } }), code);
   }
 }

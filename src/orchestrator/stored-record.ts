@@ -25,5 +25,8 @@ function withNulls<S extends z.ZodObject>(schema: S) {
       .filter(([, field]) => z.safeParse(field, null).success)
       .map(([name]) => [name, null]),
   );
-  return z.preprocess((value) => (typeof value === "object" && value !== null ? { ...nulls, ...value } : value), schema);
+  return z.preprocess(
+    (value) => (typeof value === "object" && value !== null ? { ...nulls, ...value } : value),
+    schema,
+  );
 }

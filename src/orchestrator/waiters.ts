@@ -35,10 +35,9 @@ export class Waiters {
     });
   }
 
-  /** Forgets everybody unanswered: they will ask whoever leads next. */
-  clear(): void {
-    for (const waiters of this.#waiters.values()) for (const waiter of waiters) clearTimeout(waiter.timer);
-    this.#waiters.clear();
+  /** Takes out everybody unanswered: they will ask whoever leads next. */
+  takeAll(): Respond[] {
+    return [...this.#waiters.keys()].flatMap((taskId) => this.take(taskId));
   }
 
   #remove(taskId: TaskId, waiter: Waiter): void {

@@ -53,12 +53,19 @@ export type Fact = z.infer<typeof Fact>;
 export type TaskFactType = (typeof taskFactTypes)[number];
 export type AgentFactType = (typeof agentFactTypes)[number];
 
+/**
+ * A result by its place in the results stream and its time there (nanoseconds since 1970, in digits): that stream may
+ * forget its end when its server is killed and give a sequence a second time.
+ */
+export const ResultsPosition = z.object({ sequence: z.int(), storedAt: z.string() });
+export type ResultsPosition = z.infer<typeof ResultsPosition>;
+
 /** One journal message: everything that happened since the last one, complete. */
 export const Flush = z.object({
   /** Tells a retried flush from somebody else's at the same sequence. */
   flushId: z.string(),
-  /** Results up to this sequence of the results stream are contained in the facts so far. */
-  resultsSequence: z.int(),
+  /** The last result that is contained in the facts so far; null while there was none. */
+  lastResult: ResultsPosition.nullable(),
   facts: z.array(Fact),
 });
 export type Flush = z.infer<typeof Flush>;
@@ -66,7 +73,9 @@ export type Flush = z.infer<typeof Flush>;
 /** Up to where the buckets hold what the journal says; written only after everything before it was acknowledged. */
 export const Checkpoint = z.object({
   journalSequence: z.int(),
-  resultsSequence: z.int(),
+  /** Where the journal ended then: a journal that is found to end before has lost what it acknowledged. */
+  highWaterMark: z.int(),
+  lastResult: ResultsPosition.nullable(),
   /** The next free `order` of a task. */
   nextOrder: z.int(),
   /** When it was written, epoch milliseconds. */

@@ -3,6 +3,24 @@
 /** A field larger than this travels by reference, because several of them must fit into one NATS message of 1 MiB. */
 export const FIELD_BYTES_MAX = 128 * 1024;
 
+/** One task as submitted: what its attempts add later (output, progress, failure) must fit into the record beside it. */
+export const TASK_BYTES_MAX = 512 * 1024;
+
+/** Levels of arrays and objects in a message. Far above what people write, far below what the stack holds. */
+export const JSON_DEPTH_MAX = 256;
+
+/**
+ * JSON grows when it is read and written again: `1e20,` becomes 22 bytes of digits. A message this many times smaller
+ * than a bound is within it after that too, and its fields need no measuring.
+ */
+export const JSON_GROWTH_MAX = 5;
+
+/** Characters of a failure's message; more is cut off. It is quoted in events, in reasons and by dependent tasks. */
+export const FAILURE_MESSAGE_MAX = 8_192;
+
+/** Characters of a failure's stack; more is cut off. */
+export const FAILURE_STACK_MAX = 16_384;
+
 /**
  * What one journal message may hold. A flush that was acknowledged is the unit of durability and the facts of one
  * event never span two, so this also bounds a batch submission. Below NATS' default `max_payload` (1 MiB), with room

@@ -18,6 +18,8 @@ export function parseMessage<S extends z.ZodType>(schema: S, value: unknown): Pa
 }
 
 const NAMED_ISSUES_MAX = 5;
+/** A large batch can be wrong in a hundred thousand places; the refusal has to fit into a message. */
+const LISTED_FIELDS_MAX = 100;
 
 function describe(error: z.ZodError, value: unknown): ParseFailure {
   const named = error.issues.slice(0, NAMED_ISSUES_MAX).map((issue) => {
@@ -28,7 +30,7 @@ function describe(error: z.ZodError, value: unknown): ParseFailure {
   return {
     code: codeOf(error, value),
     message: named.join("; ") + (more > 0 ? `; and ${more} more` : ""),
-    fields: error.issues.map((issue) => issue.path.map(String).join(".")),
+    fields: error.issues.slice(0, LISTED_FIELDS_MAX).map((issue) => issue.path.map(String).join(".")),
   };
 }
 

@@ -58,6 +58,8 @@ export const SystemStatusReply = z.object({
   healthyAgentCount: z.int(),
   unhealthyAgentCount: z.int(),
   agentStatuses: z.array(AgentView),
+  /** Given where all agents do not fit into a message: how many are not listed. Those listed lack metadata and metrics then. */
+  agentStatusesLeftOut: z.int().optional(),
   /** How many tasks ended in each way since this orchestrator became leader. */
   endedTaskCounts: z.record(z.string(), z.int()),
   usage: z.object({ cost: z.number(), tokens: z.object({ input: z.number(), output: z.number() }) }),

@@ -15,19 +15,19 @@ function givenScreen(rows: number, redraw: () => void = () => undefined) {
 }
 
 it("draws on the terminal's second screen and leaves it as it was", () => {
-  const { screen, sent } = givenScreen(10);
+  const { screen, sent } = givenScreen(4);
   screen.draw(["one", "two"], ["note"]);
   screen.close();
   screen.close();
 
-  expect(sent()).toBe(`${enter}\u001b[Hone\u001b[K\r\ntwo\u001b[K\r\nnote\u001b[K\u001b[J${leave}`);
+  expect(sent()).toBe(`${enter}\u001b[H\u001b[Kone\r\n\u001b[Ktwo\r\n\u001b[Knote\r\n\u001b[K${leave}`);
 });
 
 it("cuts what is too high, and says by how much, but never the notes", () => {
   const { screen, sent } = givenScreen(3);
   screen.draw(["one", "two", "three", "four"], ["note"]);
 
-  expect(sent()).toContain("one\u001b[K\r\n… 3 more lines\u001b[K\r\nnote");
+  expect(sent()).toBe(`${enter}\u001b[H\u001b[Kone\r\n\u001b[K… 3 more lines\r\n\u001b[Knote`);
 });
 
 it("redraws when the window was resized, until it is closed", () => {

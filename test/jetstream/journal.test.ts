@@ -14,8 +14,8 @@ import { until } from "../support/until.js";
 
 const nats = useNats();
 
-function flush(flushId: string, resultsSequence = 0): FlushBytes {
-  return { flushId, bytes: new TextEncoder().encode(JSON.stringify({ flushId, resultsSequence, facts: [] })) };
+function flush(flushId: string): FlushBytes {
+  return { flushId, bytes: new TextEncoder().encode(JSON.stringify({ flushId, lastResult: null, facts: [] })) };
 }
 
 async function open(
@@ -58,8 +58,8 @@ test("flushes are read back in the order they were appended, from any of them", 
   await appendAll(journal, "a", "b", "c");
   expect(journal.lastSequence).toBe(3);
   expect(await read(journal, 2)).toEqual([
-    { sequence: 2, flush: { flushId: "b", resultsSequence: 0, facts: [] } },
-    { sequence: 3, flush: { flushId: "c", resultsSequence: 0, facts: [] } },
+    { sequence: 2, flush: { flushId: "b", lastResult: null, facts: [] } },
+    { sequence: 3, flush: { flushId: "c", lastResult: null, facts: [] } },
   ]);
   expect(await read(journal, 4)).toEqual([]);
 });

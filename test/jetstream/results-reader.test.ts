@@ -5,8 +5,9 @@ import type { Connection } from "../../src/jetstream/connection.js";
 import { managerOf } from "../../src/jetstream/jetstream-manager.js";
 import { provision } from "../../src/jetstream/provision.js";
 import { publishAcked } from "../../src/jetstream/publisher.js";
-import { openResultsReader, type ResultsReader } from "../../src/jetstream/results-reader.js";
+import { ResultsReader } from "../../src/jetstream/results-reader.js";
 import { silentLogger } from "../../src/logger.js";
+import type { ResultsPosition } from "../../src/protocol/fact.js";
 import type { AgentId, Namespace } from "../../src/protocol/ids.js";
 import { subjectsOf } from "../../src/protocol/subjects.js";
 import { topologyOf } from "../../src/protocol/topology.js";
@@ -38,24 +39,27 @@ interface Reading {
   readonly reader: ResultsReader;
   /** `<sequence>:<body>` */
   readonly seen: string[];
+  readonly positions: ResultsPosition[];
   readonly failures: PerdureError[];
 }
 
-async function startReading(given: Given, fromSequence: number, onEach?: () => void): Promise<Reading> {
+function startReading(given: Given, after: ResultsPosition | null, onEach?: () => void): Reading {
   const seen: string[] = [];
+  const positions: ResultsPosition[] = [];
   const failures: PerdureError[] = [];
-  const reader = await openResultsReader(given.connection, {
+  const reader = new ResultsReader(given.connection, {
     stream: given.stream,
-    fromSequence,
+    after,
     logger: silentLogger,
-    onResult: ({ sequence, data }) => {
+    onResult: ({ sequence, storedAt, data }) => {
+      positions.push({ sequence, storedAt });
       seen.push(`${sequence}:${new TextDecoder().decode(data)}`);
       onEach?.();
     },
     onFailed: (error) => failures.push(error),
   });
   onTestFinished(() => reader.stop());
-  return { reader, seen, failures };
+  return { reader, seen, positions, failures };
 }
 
 const seenAre = (seen: readonly string[], wanted: readonly string[]) =>
@@ -68,7 +72,7 @@ const seenAre = (seen: readonly string[], wanted: readonly string[]) =>
 test("results come in order: those that waited, and those that are handed in later", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b");
-  const { seen } = await startReading(given, 1);
+  const { seen } = startReading(given, null);
   await seenAre(seen, ["1:a", "2:b"]);
   await handIn(given, "c");
   await seenAre(seen, ["1:a", "2:b", "3:c"]);
@@ -77,7 +81,9 @@ test("results come in order: those that waited, and those that are handed in lat
 test("what the journal covers is not read again", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b", "c");
-  const { seen } = await startReading(given, 3);
+  const first = startReading(given, null);
+  await until("all are read", () => first.positions.length === 3);
+  const { seen } = startReading(given, first.positions[1] ?? null);
   await seenAre(seen, ["3:c"]);
   await handIn(given, "d");
   await seenAre(seen, ["3:c", "4:d"]);
@@ -87,9 +93,9 @@ test("a result says which agent's subject it came on, and its headers", async ()
   const given = await provisioned();
   const subject = subjectsOf(given.namespace).agentResult("agent-7" as AgentId);
   const heard: string[] = [];
-  const reader = await openResultsReader(given.connection, {
+  const reader = new ResultsReader(given.connection, {
     stream: given.stream,
-    fromSequence: 1,
+    after: null,
     logger: silentLogger,
     onResult: (result) => heard.push(`${result.subject} ${result.header("traceparent")}`),
     onFailed: (error) => heard.push(error.message),
@@ -103,7 +109,7 @@ test("a result says which agent's subject it came on, and its headers", async ()
 test("a restarted server neither skips nor repeats a result", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b");
-  const { seen } = await startReading(given, 1);
+  const { seen } = startReading(given, null);
   await seenAre(seen, ["1:a", "2:b"]);
   await nats.stop();
   await nats.restart();
@@ -115,7 +121,7 @@ test("a restarted server neither skips nor repeats a result", async () => {
 test("a consumer that somebody deleted is replaced", async () => {
   const given = await provisioned();
   await handIn(given, "a");
-  const { seen } = await startReading(given, 1);
+  const { seen } = startReading(given, null);
   await seenAre(seen, ["1:a"]);
   const { consumers } = await managerOf(given.connection);
   for await (const { name } of consumers.list(given.stream)) await consumers.delete(given.stream, name);
@@ -126,7 +132,7 @@ test("a consumer that somebody deleted is replaced", async () => {
 test("results that took the sequences of lost ones are read", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b");
-  const { seen } = await startReading(given, 1);
+  const { seen } = startReading(given, null);
   await nats.stop();
   const copy = `${nats.jetstreamFolder}-copy`;
   await cp(nats.jetstreamFolder, copy, { recursive: true });
@@ -147,7 +153,7 @@ test("results that took the sequences of lost ones are read", async () => {
 test("a stream that ends before what the journal covers is read from its beginning", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b");
-  const { seen } = await startReading(given, 100);
+  const { seen } = startReading(given, { sequence: 99, storedAt: "1795234932394000000" });
   await seenAre(seen, ["1:a", "2:b"]);
   await handIn(given, "c");
   await seenAre(seen, ["1:a", "2:b", "3:c"]);
@@ -156,20 +162,27 @@ test("a stream that ends before what the journal covers is read from its beginni
 test("purging leaves the last result the journal covers, so that the next reader finds its place", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b", "c");
-  const { seen, reader } = await startReading(given, 1);
+  const { seen, positions, reader } = startReading(given, null);
   await until("all are read", () => seen.length === 3);
   await reader.purgeUpTo(2);
   reader.stop();
   const { streams } = await managerOf(given.connection);
   expect((await streams.info(given.stream)).state).toMatchObject({ first_seq: 2, last_seq: 3 });
-  const next = await startReading(given, 3);
+  const next = startReading(given, positions[1] ?? null);
   await seenAre(next.seen, ["3:c"]);
+});
+
+test("a new reader recognises that a sequence was given a second time", async () => {
+  const given = await provisioned();
+  await handIn(given, "a", "b");
+  const { seen } = startReading(given, { sequence: 2, storedAt: "1795234932394000000" });
+  await seenAre(seen, ["1:a", "2:b"]);
 });
 
 test("purging what was not read does nothing", async () => {
   const given = await provisioned();
   await handIn(given, "a", "b");
-  const { seen, reader } = await startReading(given, 1);
+  const { seen, reader } = startReading(given, null);
   await until("both are read", () => seen.length === 2);
   await reader.purgeUpTo(50);
   const { streams } = await managerOf(given.connection);
@@ -178,7 +191,7 @@ test("purging what was not read does nothing", async () => {
 
 test("a deleted stream ends the reading with its name", async () => {
   const given = await provisioned();
-  const { failures } = await startReading(given, 1);
+  const { failures } = startReading(given, null);
   const { streams } = await managerOf(given.connection);
   await streams.delete(given.stream);
   await until("the reader has failed", () => failures.length === 1, { deadlineMs: 20_000 });
@@ -187,7 +200,7 @@ test("a deleted stream ends the reading with its name", async () => {
 
 test("a handler that throws ends the reading: the result is not passed over", async () => {
   const given = await provisioned();
-  const { failures } = await startReading(given, 1, () => {
+  const { failures } = startReading(given, null, () => {
     throw new Error("broken invariant");
   });
   await handIn(given, "a", "b");

@@ -4,8 +4,7 @@
  *   node dist/workflows/dependency-audit/auditor.js --id auditor-1 --capabilities audit-licence,audit-size \
  *     --server nats://127.0.0.1:4222 --namespace mcp
  *
- * Prints `registered <id>` when an orchestrator has confirmed it, logs to stderr, drains on SIGTERM and Ctrl-C. A
- * process that started it with an IPC channel takes it down with itself, however it ends.
+ * Prints `registered <id>` when an orchestrator has confirmed it, logs to stderr, drains on SIGTERM and Ctrl-C.
  */
 import { parseArgs } from "node:util";
 import { agent, drainOnSignals, PerdureError, TaskFailure, type TaskHandler, withInput } from "perdure";
@@ -14,6 +13,7 @@ import { type Capability, tasksInHandMax } from "./crew.js";
 import { auditEngines } from "./engines.js";
 import { auditLicence } from "./licence.js";
 import { PackageTaskInput, ReportTaskInput } from "./messages.js";
+import { packReport } from "./packed-report.js";
 import { auditReport } from "./report.js";
 import { auditSize } from "./size.js";
 
@@ -22,7 +22,7 @@ const handlers: Readonly<Record<Capability, TaskHandler>> = {
   "audit-size": withInput(PackageTaskInput, (_, input) => refusingForGood(auditSize(input))),
   "audit-engines": withInput(PackageTaskInput, (_, input) => refusingForGood(auditEngines(input))),
   "audit-report": withInput(ReportTaskInput, ({ dependencyResults }, input) =>
-    refusingForGood(auditReport(input, dependencyResults)),
+    refusingForGood(auditReport(input, dependencyResults).then(packReport)),
   ),
 };
 
@@ -86,9 +86,6 @@ async function run({ id, capabilities, server, namespace }: AuditorOptions): Pro
     metadata: { pid: process.pid },
   });
   drainOnSignals(auditor);
-  process.once("disconnect", () => void auditor.stop());
-  // The listener above keeps the channel, and with it the process, open.
-  process.channel?.unref();
   await auditor.start();
   process.stdout.write(`registered ${id}\n`);
   await auditor.closed;

@@ -1,6 +1,6 @@
 /**
  * The demo's child processes, none of which outlives it. Each has a process group of its own, so that a Ctrl-C reaches
- * the demo alone and the demo ends them in order; an IPC channel tells those that listen that the demo is gone.
+ * the demo alone and the demo ends them in order; an IPC channel tells them when the demo is gone without having done so.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -18,6 +18,8 @@ export interface ChildOptions {
   readonly environment: NodeJS.ProcessEnv;
 }
 
+const endWithParent = new URL("./end-with-parent.js", import.meta.url).href;
+
 /** Of what a child said on stderr, enough to see why it ended. */
 const errorLinesKept = 12;
 
@@ -33,7 +35,7 @@ export class Child {
 
   constructor(name: string, { script, args, environment }: ChildOptions, onUnexpectedEnd: (end: DemoStopped) => void) {
     this.name = name;
-    this.#process = spawn(process.execPath, [script, ...args], {
+    this.#process = spawn(process.execPath, ["--import", endWithParent, script, ...args], {
       env: environment,
       detached: true,
       stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -63,9 +65,12 @@ export class Child {
     if (this.#isRunning) this.#process.kill(signal);
   }
 
-  /** The first line it prints: how it says that it is ready. Never settles if it prints none. */
-  firstLine(): Promise<string> {
-    return this.#printed;
+  /** The first line it prints: how it says that it is ready. Throws DemoStopped for one that says nothing in time. */
+  async firstLine(limitMs: number): Promise<string> {
+    const line = await withinLimit(this.#printed, limitMs);
+    if (line !== null) return line;
+    const sentence = `${this.name} (pid ${this.pid}) was not ready after ${limitMs / 1_000} s.${this.#lastWords()}`;
+    throw new DemoStopped(demoExit.failed, sentence);
   }
 
   /** `kill -9`. Its end is no surprise from here on. */
@@ -80,18 +85,18 @@ export class Child {
     // A process that was stopped takes no SIGTERM before it goes on.
     this.send("SIGCONT");
     this.send("SIGTERM");
-    const patience = new AbortController();
-    const late = delay(graceMs, "late" as const, { signal: patience.signal }).catch(() => "ended" as const);
-    if ((await Promise.race([this.ended, late])) === "late") this.kill();
-    patience.abort();
+    if ((await withinLimit(this.ended, graceMs)) === null) this.kill();
     await this.ended;
   }
 
   /** How it ended and, as far as it said so, why. */
   #describe({ code, signal }: ChildEnd): string {
     const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
-    const last = this.#errorLines.length === 0 ? "" : ` Its last words:\n  ${this.#errorLines.join("\n  ")}`;
-    return `${this.name} (pid ${this.pid}) ${how}, and nobody had asked for it.${last}`;
+    return `${this.name} (pid ${this.pid}) ${how}, and nobody had asked for it.${this.#lastWords()}`;
+  }
+
+  #lastWords(): string {
+    return this.#errorLines.length === 0 ? "" : ` Its last words:\n  ${this.#errorLines.join("\n  ")}`;
   }
 }
 
@@ -125,4 +130,16 @@ export class Children {
   readonly killAll = (): void => {
     for (const child of this.#children) child.kill();
   };
+}
+
+/** Null if it takes longer. */
+async function withinLimit<T>(awaited: Promise<T>, limitMs: number): Promise<T | null> {
+  const patience = new AbortController();
+  // Aborted only once nobody waits for it.
+  const late = delay(limitMs, null, { signal: patience.signal }).catch(() => null);
+  try {
+    return await Promise.race([awaited, late]);
+  } finally {
+    patience.abort();
+  }
 }

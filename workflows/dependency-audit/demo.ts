@@ -15,9 +15,11 @@ import { crew } from "./crew.js";
 import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
 import { type DemoOptions, demoHelp, parseDemoOptions, workingFolderOf } from "./demo-options.js";
 import { checkEndedOnce } from "./ended-once.js";
+import type { Killed } from "./kill-half-way.js";
 import { Lifetime } from "./lifetime.js";
 import { LiveOutput } from "./live-output.js";
-import { AuditReport, packageTaskTypes } from "./messages.js";
+import { type AuditReport, packageTaskTypes } from "./messages.js";
+import { unpackReport } from "./packed-report.js";
 import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
 import { type AuditPlan, planAudit, submissionBatches } from "./plan.js";
 import { renderMarkdown } from "./render-markdown.js";
@@ -28,6 +30,11 @@ import { WatchedAudit } from "./watched-audit.js";
 const namespace = "mcp";
 /** Short, so that the orchestrator's verdict on the killed agent can be waited for. */
 const heartbeat = "1s";
+/** The first time, it may have to fetch nats-server. */
+const engineReadyLimitMs = 180_000;
+const agentReadyLimitMs = 30_000;
+/** 1,600 packages take some ten seconds; beyond this, what the task waits for is told and the demo ends. */
+const auditLimitMs = 300_000;
 /** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
 const givenUpLimitMs = 20_000;
 /** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
@@ -49,7 +56,7 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
   const serverUrl = await orStopped(startEngine(children, stage.storeFolder));
   tell(`perdure dev is ready: nats-server and orchestrator on ${serverUrl}`);
   const agents = crew.map((member) => startAgent(children, serverUrl, member));
-  await orStopped(Promise.all(agents.map((agent) => agent.firstLine())));
+  await orStopped(Promise.all(agents.map((agent) => agent.firstLine(agentReadyLimitMs))));
   tell(`${agents.length} agents are registered, each a process of its own:`);
   for (const { agentId, capabilities } of crew) {
     const pid = agents.find(({ name }) => name === agentId)?.pid;
@@ -67,8 +74,9 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
     if (killed === null) {
       tell("the report is there; it was over before an agent could be killed at work, try a larger project");
     } else {
-      tell(`the report is there; nothing waits for ${killed.agentId} but the orchestrator's verdict on it`);
-      await orStopped(audit.untilGivenUp(givenUpLimitMs));
+      const left = audit.isSettled ? "" : `; what is left is the orchestrator's verdict on ${killed.agentId}`;
+      tell(`the report is there${left}`);
+      await orStopped(audit.untilSettled(givenUpLimitMs));
     }
     await orStopped(audit.stop());
 
@@ -87,11 +95,18 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
     output.say(`The report as Markdown: ${options.markdownPath}\n`);
     output.say("perdure status:");
     await orStopped(showStatus(serverUrl));
+    output.say("");
+    tell(`${lossSentence(killed, taskIds.length)} Stopping agents, orchestrator and nats-server.`);
   } finally {
     await client.close();
     await audit.stop().catch(() => undefined);
   }
-  tell("done; agents, orchestrator and nats-server are being stopped");
+}
+
+function lossSentence(killed: Killed | null, tasks: number): string {
+  if (killed === null) return `Done: ${tasks} tasks, each exactly once; no agent was killed.`;
+  const held = killed.tasks.length === 1 ? "the task" : `the ${killed.tasks.length} tasks`;
+  return `Done: ${tasks} tasks, each exactly once, ${held} of ${killed.agentId} included, which was killed.`;
 }
 
 async function startEngine(children: Children, storeFolder: string): Promise<string> {
@@ -100,7 +115,7 @@ async function startEngine(children: Children, storeFolder: string): Promise<str
     args: ["dev", "--nats-port", "0", "--store-dir", storeFolder, "--heartbeat", heartbeat],
     environment: environmentFor(null),
   });
-  const line = await engine.firstLine();
+  const line = await engine.firstLine(engineReadyLimitMs);
   const [word, serverUrl] = line.split(" ");
   if (word !== "ready" || serverUrl === undefined) {
     throw new DemoStopped(
@@ -122,13 +137,13 @@ function startAgent(children: Children, serverUrl: string, member: (typeof crew)
 
 async function finishedReport(client: Client, audit: WatchedAudit, taskId: string): Promise<AuditReport> {
   try {
-    return AuditReport.parse(await client.result(taskId));
+    return unpackReport(await client.result(taskId, { timeoutMs: auditLimitMs }));
   } catch (error) {
     if (!(error instanceof TaskFailedError)) throw error;
     const [first] = audit.failures;
     if (first?.error === undefined || first.error === null) throw error;
     const { type, message } = first.error;
-    const sentence = `there is no report: ${audit.failures.length} tasks failed, the first of them ${first.taskId}: ${type}: ${message}`;
+    const sentence = `there is no report: task ${first.taskId} failed, ${type}: ${message}`;
     throw new DemoStopped(demoExit.failed, sentence, { cause: error });
   }
 }

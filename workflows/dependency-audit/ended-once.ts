@@ -2,7 +2,7 @@
 import type { Client, TaskView } from "perdure";
 
 export interface EndCheck {
-  readonly client: Client;
+  readonly client: Pick<Client, "get">;
   readonly taskIds: readonly string[];
   /** By the orchestrator's count, of which every end since its start is part. */
   readonly endsCounted: number;
@@ -38,7 +38,7 @@ export async function checkEndedOnce({ client, taskIds, endsCounted, announcedTw
   return { faults, tasks };
 }
 
-async function askForAll(client: Client, taskIds: readonly string[]): Promise<readonly TaskView[]> {
+async function askForAll(client: EndCheck["client"], taskIds: readonly string[]): Promise<readonly TaskView[]> {
   const views: TaskView[] = [];
   const waiting = taskIds.values();
   const asker = async (): Promise<void> => {

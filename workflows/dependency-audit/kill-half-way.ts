@@ -20,7 +20,7 @@ const lookIntervalMs = 15;
 const steadyLooks = 3;
 
 /** The first of `agents` that has tasks in hand is killed; null if none has. Those that are spared go on. */
-export async function killOneAtWork(client: Client, agents: readonly Child[]): Promise<Killed | null> {
+export async function killOneAtWork(client: Pick<Client, "list">, agents: readonly Child[]): Promise<Killed | null> {
   for (const agent of agents) {
     agent.send("SIGSTOP");
     const tasks = await steadyTasksOf(client, agent.name);
@@ -35,7 +35,7 @@ export async function killOneAtWork(client: Client, agents: readonly Child[]): P
 }
 
 /** What the orchestrator believes a stopped agent is doing, once that no longer changes. */
-async function steadyTasksOf(client: Client, agentId: string): Promise<readonly TaskView[]> {
+async function steadyTasksOf(client: Pick<Client, "list">, agentId: string): Promise<readonly TaskView[]> {
   let steadyFor = 0;
   let before = "";
   for (;;) {

@@ -6,21 +6,23 @@ import type { Client } from "perdure";
 import { isEndOfTask, type ObservedEvent } from "./audit-events.js";
 
 type SystemStatus = Awaited<ReturnType<Client["status"]>>;
+type AgentState = SystemStatus["agentStatuses"][number]["state"];
 
 /** The part of the system's status that progress is told from. */
 export type ProgressStatus = Pick<
   SystemStatus,
   "queuedTaskCount" | "activeTaskCount" | "waitingTaskCount" | "backoffTaskCount" | "endedTaskCounts"
 > & {
-  readonly agentStatuses: readonly Pick<
-    SystemStatus["agentStatuses"][number],
-    "agentId" | "state" | "activeTaskCount"
-  >[];
+  readonly agentStatuses: readonly {
+    readonly agentId: string;
+    readonly state: AgentState;
+    readonly activeTaskCount: number;
+  }[];
 };
 
 export interface AgentProgress {
   readonly agentId: string;
-  readonly state: SystemStatus["agentStatuses"][number]["state"] | "killed";
+  readonly state: AgentState | "killed";
   /** Tasks that ended with this agent's result. */
   readonly completed: number;
   readonly inHand: number;

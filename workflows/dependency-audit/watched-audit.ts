@@ -71,10 +71,15 @@ export class WatchedAudit {
     return this.#killed;
   }
 
-  /** Resolves when the orchestrator has given the killed agent up and all has been told, or after `limitMs`. */
-  async untilGivenUp(limitMs: number): Promise<void> {
+  /** Nobody was killed, or the orchestrator has given that agent up, and all of it has been told. */
+  get isSettled(): boolean {
+    return this.#aftermath === null || this.#aftermath.isSettled;
+  }
+
+  /** Resolves when it is settled, or after `limitMs`. */
+  async untilSettled(limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
-    while (this.#aftermath !== null && !this.#aftermath.isSettled && performance.now() < deadline) {
+    while (!this.isSettled && performance.now() < deadline) {
       await delay(lookIntervalMs, undefined, { signal: this.#stopping.signal });
     }
   }

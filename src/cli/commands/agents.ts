@@ -42,7 +42,7 @@ function columnsAt(now: number): readonly Column<AgentView>[] {
       align: "right",
       givesWay: 4,
     },
-    { heading: "capabilities", cell: (agent) => agent.capabilities.join(", "), givesWay: 1 },
+    { heading: "capabilities", cell: (agent) => agent.capabilities.join(", "), givesWay: 1, widthMin: 12 },
     { heading: "reason", cell: (agent) => agent.reason ?? "", givesWay: 2, widthMin: 20 },
   ];
 }

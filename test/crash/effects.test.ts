@@ -1,0 +1,130 @@
+/**
+ * The orchestrator is killed before and after each kind of effect, started again, and the end is the same as without.
+ * The rows are the kinds of the type that defines them: a new kind without a row does not compile.
+ */
+import { expect, it } from "vitest";
+import type { ReleaseKind } from "../../src/orchestrator/release.js";
+import { useNats } from "../support/nats.js";
+import { until } from "../support/until.js";
+import { endOf, givenScene, Held, type Scene, type SceneOptions } from "./scene.js";
+
+const nats = useNats();
+
+interface Scenario {
+  readonly options?: SceneOptions;
+  /** Leads up to the effect; returns what brings it about, and then tells what clients and agents saw. */
+  readonly prepare: (scene: Scene) => Promise<() => Promise<unknown>>;
+}
+
+const echo = (_: unknown, input: unknown) => input;
+
+async function givenHeldTask(scene: Scene): Promise<Held> {
+  const held = new Held();
+  await scene.startAgent("k-1", { hold: held.handler });
+  await scene.submit({ taskId: "t-1", type: "hold" });
+  await scene.untilState("t-1", "running");
+  return held;
+}
+
+const scenarios = {
+  answerRequest: {
+    prepare: async (scene) => {
+      await scene.startAgent("k-1", { echo });
+      return async () => {
+        const accepted = await scene.submit({ taskId: "t-1", type: "echo", input: "in" });
+        return { accepted, end: endOf(await scene.untilEnded("t-1")) };
+      };
+    },
+  },
+  dispatchTask: {
+    prepare: async (scene) => {
+      await scene.startAgent("k-1", { echo });
+      return async () => {
+        await scene.submit({ taskId: "t-1", type: "echo", input: "in" });
+        return { end: endOf(await scene.untilEnded("t-1")) };
+      };
+    },
+  },
+  cancelAttempt: {
+    prepare: async (scene) => {
+      const held = await givenHeldTask(scene);
+      return async () => {
+        await scene.cancel("t-1");
+        return { end: endOf(await scene.untilEnded("t-1")), aborted: held.aborted };
+      };
+    },
+  },
+  orderAgent: {
+    // A process that was replaced without being told hears it in the answer to its next heartbeat.
+    options: { heartbeatMs: 300 },
+    prepare: async (scene) => {
+      const first = await scene.startAgent("k-1", { echo });
+      return async () => {
+        const replaced = first.closed.catch((error: { code: string }) => error.code);
+        await scene.startAgent("k-1", { echo });
+        const endOfFirst = await replaced;
+        await scene.submit({ taskId: "t-1", type: "echo", input: "in" });
+        return { endOfFirst, end: endOf(await scene.untilEnded("t-1")) };
+      };
+    },
+  },
+  answerWaiters: {
+    prepare: async (scene) => {
+      const held = await givenHeldTask(scene);
+      const ended = scene.untilEnded("t-1");
+      // The server keeps the order of one connection: with this answer the wait has arrived.
+      await scene.client.get("t-1");
+      return async () => {
+        held.release();
+        return { end: endOf(await ended) };
+      };
+    },
+  },
+  broadcastEvent: {
+    prepare: async (scene) => {
+      const held = await givenHeldTask(scene);
+      return async () => {
+        held.release();
+        const end = endOf(await scene.untilEnded("t-1"));
+        return { end, toldTwice: scene.eventsOf("TASK_COMPLETED", "t-1").length > 1 };
+      };
+    },
+  },
+} satisfies Record<ReleaseKind, Scenario>;
+
+async function outcomeOf(kind: ReleaseKind, crash: "before" | "after" | "never"): Promise<unknown> {
+  const { prepare, options }: Scenario = scenarios[kind];
+  const scene = await givenScene(nats, options);
+  let orchestrator = await scene.startOrchestrator();
+  const act = await prepare(scene);
+  if (crash !== "never") await orchestrator.killAt(`${crash} ${kind}`);
+  const seen = act();
+  if (crash !== "never") {
+    expect(await orchestrator.ended).toBe("SIGKILL");
+    orchestrator = await scene.startOrchestrator();
+  }
+  const outcome = { seen: await seen, runs: scene.runs.map(({ taskId, attempt }) => [taskId, attempt]) };
+  await orchestrator.stop();
+  const ended = [...(await scene.tasksIn("endedTasks")).values()];
+  return {
+    ...outcome,
+    live: [...(await scene.tasksIn("tasks")).keys()],
+    ended: ended.map(({ spec, state, attempt, output, agentId }) => [spec.taskId, state, attempt, output, agentId]),
+    agents: [...(await scene.agentsInBucket()).values()].map(({ agentId, incarnation }) => [agentId, incarnation]),
+  };
+}
+
+const kinds = Object.keys(scenarios) as ReleaseKind[];
+
+it.for(kinds.flatMap((kind) => [[kind, "before"] as const, [kind, "after"] as const]))(
+  "ends the same when the orchestrator dies at %s, %s it",
+  async ([kind, moment]) => {
+    const undisturbed = outcomeOf(kind, "never");
+    const disturbed = outcomeOf(kind, moment);
+    expect(await disturbed).toEqual(await undisturbed);
+  },
+);
+
+it("has one outcome of each scenario to compare with that is more than nothing", async () => {
+  await until("nothing", () => true);
+});

@@ -1,0 +1,204 @@
+/**
+ * An orchestrator process around the real core: gathers decisions, appends them to the journal as one flush, lets
+ * effects go after it. A crash forgets what was not appended; an append may arrive although its writer is gone.
+ */
+import { Core } from "../../src/core/core.js";
+import { Ledger, type Outbox } from "../../src/core/ledger.js";
+import { assignmentOf } from "../../src/core/views.js";
+import type { Effect } from "../../src/machines/effect.js";
+import type { AgentOrder, TaskAssignment, TaskResult } from "../../src/protocol/agent-message.js";
+import { Fact } from "../../src/protocol/fact.js";
+import type { AgentId, TaskId } from "../../src/protocol/ids.js";
+import type { TaskView } from "../../src/protocol/task-message.js";
+import { endedStates, type TaskRecord } from "../../src/protocol/task-record.js";
+import { Process, type World } from "./world.js";
+
+/** What is on disk, and what a crash of any process leaves as it is. */
+export interface Store {
+  /** Counts leaders: an append of an older one is refused. */
+  epoch: number;
+  readonly flushes: { readonly facts: string; readonly resultsSequence: number }[];
+  readonly results: { readonly sender: AgentId; readonly result: TaskResult }[];
+  readonly endedTasks: Map<TaskId, TaskRecord>;
+}
+
+/** Where a leader's messages go. */
+export interface Surroundings {
+  /** False if nobody listens on the agent's subject. */
+  assign(agentId: AgentId, assignment: TaskAssignment): boolean;
+  order(order: AgentOrder): void;
+  tellClients(view: TaskView): void;
+}
+
+interface Group {
+  readonly facts: string;
+  readonly releases: readonly (Effect | (() => void))[];
+}
+
+const HEARTBEAT_MS = 1_000;
+export const limits = { heartbeatIntervalMs: HEARTBEAT_MS, unhealthyThresholdMs: 3_000, lostThresholdMs: 6_000 };
+
+export class Leader extends Process {
+  readonly core: Core;
+  readonly #world: World;
+  readonly #store: Store;
+  readonly #surroundings: Surroundings;
+  readonly #epoch: number;
+  #pending: Group[] = [];
+  #flushState: "idle" | "scheduled" | "appending" = "idle";
+  #resultsSequence: number;
+  #lastTick: number;
+
+  constructor(world: World, store: Store, surroundings: Surroundings) {
+    super();
+    this.#world = world;
+    this.#store = store;
+    this.#surroundings = surroundings;
+    store.epoch += 1;
+    this.#epoch = store.epoch;
+    this.#resultsSequence = store.flushes.at(-1)?.resultsSequence ?? 0;
+    this.#lastTick = world.now;
+
+    const ledger = new Ledger();
+    for (const { facts } of store.flushes) {
+      for (const fact of JSON.parse(facts) as unknown[]) ledger.restoreFact(Fact.parse(fact));
+    }
+    ledger.deriveIndexes();
+    let tokens = 0;
+    this.core = new Core({
+      ledger,
+      settings: { maxConcurrentTasks: 0, maxQueuedTasks: 10_000, ...limits },
+      chance: {
+        newToken: () => {
+          tokens += 1;
+          return `token-${this.#epoch}-${tokens}`;
+        },
+        random: () => world.random(),
+      },
+      monotonicNow: world.now,
+      onDecision: (outbox) => this.#gather(outbox),
+    });
+    this.core.resume(world.now);
+    this.readResults();
+    this.#tick();
+  }
+
+  get instant() {
+    return { at: this.#world.now, monotonicAt: this.#world.now };
+  }
+
+  /** Nothing waits to be written or let go. */
+  get isIdle(): boolean {
+    return this.#flushState === "idle" && this.#pending.length === 0;
+  }
+
+  /** Runs when everything decided so far is on disk. */
+  releaseAfter(run: () => void): void {
+    this.#push({ facts: "[]", releases: [run] });
+  }
+
+  readResults(): void {
+    for (;;) {
+      const next = this.#store.results[this.#resultsSequence];
+      if (next === undefined) return;
+      this.core.result(next.sender, next.result, this.instant);
+      this.#resultsSequence += 1;
+    }
+  }
+
+  #gather({ facts, effects }: Outbox): void {
+    if (facts.length + effects.length > 0) this.#push({ facts: JSON.stringify(facts), releases: effects });
+  }
+
+  #push(group: Group): void {
+    this.#pending.push(group);
+    this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushState !== "idle") return;
+    this.#flushState = "scheduled";
+    this.#world.after(1, () => this.deliver(() => this.#flush()));
+  }
+
+  #flush(): void {
+    this.#flushState = "appending";
+    this.core.place(this.#world.now);
+    const groups = this.#pending.splice(0);
+    const facts = groups.flatMap((group) => JSON.parse(group.facts) as Fact[]);
+    const flush = { facts: JSON.stringify(facts), resultsSequence: this.#resultsSequence };
+    const latency = this.#world.between(1, this.#world.mishap(0.05) ? 2_000 : 5);
+    this.#world.after(this.#world.between(0, latency), () => {
+      // Lost with its writer's connection, or on disk although its writer never hears of it.
+      const arrives = this.isAlive || this.#world.random() < 0.5;
+      const isFenced = this.#store.epoch !== this.#epoch;
+      if (arrives && !isFenced && facts.length > 0) this.#store.flushes.push(flush);
+      this.#world.after(latency, () => this.deliver(() => (isFenced ? this.kill() : this.#letGo(groups))));
+    });
+  }
+
+  #letGo(groups: readonly Group[]): void {
+    for (const release of groups.flatMap((group) => group.releases)) {
+      if (this.#world.mishap(0.002)) this.kill();
+      if (!this.isAlive) return;
+      if (typeof release === "function") release();
+      else this.#run(release);
+    }
+    this.#flushState = "idle";
+    if (this.#pending.length > 0) this.#scheduleFlush();
+    else this.#forgetEnded();
+  }
+
+  /** What memory holds is on disk right now: ended tasks may be spoken for by their stored records. */
+  #forgetEnded(): void {
+    const { ledger } = this.core;
+    for (const record of [...ledger.tasks.values()]) {
+      const { taskId } = record.spec;
+      if (!endedStates.has(record.state) || ledger.graph.hasDependents(taskId)) continue;
+      this.#store.endedTasks.set(taskId, JSON.parse(JSON.stringify(record)) as TaskRecord);
+      ledger.forgetTask(taskId);
+    }
+  }
+
+  #run(effect: Effect): void {
+    const { ledger } = this.core;
+    switch (effect.kind) {
+      case "dispatchTask": {
+        const record = ledger.tasks.get(effect.taskId);
+        const assignment = record === undefined ? null : assignmentOf(record, effect.token, ledger);
+        if (assignment === null || record?.agentId == null) return;
+        if (this.#surroundings.assign(record.agentId, assignment)) return;
+        const { taskId, token } = effect;
+        this.#world.send(() => this.deliver(() => this.core.undeliverable(taskId, token, this.instant)));
+        return;
+      }
+      case "cancelAttempt":
+        this.#surroundings.order({ ...effect, state: "cancel" });
+        return;
+      case "orderAgent":
+        this.#surroundings.order(effect);
+        return;
+      case "answerWaiters": {
+        const record = ledger.tasks.get(effect.taskId);
+        if (record !== undefined) this.#surroundings.tellClients(this.core.view(record, this.#world.now));
+        return;
+      }
+      case "broadcastEvent":
+        return;
+    }
+  }
+
+  /** The duties that follow from time alone. */
+  #tick(): void {
+    this.deliver(() => {
+      const now = this.#world.now;
+      // Its own clock tells a process that it was stopped.
+      if (now - this.#lastTick > 2 * HEARTBEAT_MS) this.core.observerResumed(now);
+      this.#lastTick = now;
+      this.core.fireDeadlines(now);
+      this.core.checkSilence(this.instant);
+      this.#scheduleFlush();
+    });
+    if (this.isAlive) this.#world.after(250, () => this.#tick());
+  }
+}
