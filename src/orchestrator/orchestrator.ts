@@ -238,7 +238,8 @@ class OrchestratorProcess implements Orchestrator {
   }
 
   #send(event: OrchestratorEvent): void {
-    this.#actor.send(event);
+    // `stop` may be called on what has ended already; xstate would complain of it on stderr.
+    if (this.#actor.getSnapshot().status === "active") this.#actor.send(event);
   }
 }
 

@@ -20,6 +20,7 @@ it.each<[sentence: string, args: readonly string[], said: string]>([
   ["wants a duration's unit", ["ps", "--timeout", "5"], "Give a number and its unit"],
   ["wants a port that exists", ["dev", "--nats-port", "70000"], "Give a port from 0"],
   ["wants a count", ["submit", "ocr", "--attempts", "-1"], "Give a whole number"],
+  ["wants a limit the orchestrator takes", ["ps", "--limit", "1001"], "--limit is 1001 and may be 1 to 1000"],
   ["wants a type", ["submit"], "submit needs the task's type"],
   ["wants the id", ["show"], "missing required argument 'id'"],
   ["wants a namespace that fits a subject", ["ps", "--namespace", "A.B"], 'namespace "A.B" must match'],

@@ -97,7 +97,9 @@ it("tells the shell that a task failed, and says why on stderr", async () => {
   const json = await run(["submit", type, "--wait", "--json"]);
 
   expect(text).toMatchObject({ status: 1, stdout: "" });
-  expect(text.stderr).toMatch(/^perdure: NoPaper: task \S+ failed after attempt 1: the tray is \?\[2Jempty \(.+\)\n$/);
+  expect(text.stderr).toMatch(
+    /^perdure: submitted task \S+\nperdure: NoPaper: task \S+ failed after attempt 1: the tray is \?\[2Jempty \(.+\)\n$/,
+  );
   expect(json.status).toBe(1);
   expect(JSON.parse(json.stdout)).toMatchObject({ state: "failed", error: { type: "NoPaper" } });
   const shown = await run(["show", JSON.parse(json.stdout).taskId]);

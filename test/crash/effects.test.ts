@@ -5,7 +5,6 @@
 import { expect, it } from "vitest";
 import type { ReleaseKind } from "../../src/orchestrator/release.js";
 import { useNats } from "../support/nats.js";
-import { until } from "../support/until.js";
 import { endOf, givenScene, Held, type Scene, type SceneOptions } from "./scene.js";
 
 const nats = useNats();
@@ -99,6 +98,8 @@ async function outcomeOf(kind: ReleaseKind, crash: "before" | "after" | "never")
   const act = await prepare(scene);
   if (crash !== "never") await orchestrator.killAt(`${crash} ${kind}`);
   const seen = act();
+  // Looked at below; what it failed of must not be reported while the crash is waited for.
+  seen.catch(() => undefined);
   if (crash !== "never") {
     expect(await orchestrator.ended).toBe("SIGKILL");
     orchestrator = await scene.startOrchestrator();
@@ -114,17 +115,18 @@ async function outcomeOf(kind: ReleaseKind, crash: "before" | "after" | "never")
   };
 }
 
+const undisturbed = new Map<ReleaseKind, unknown>();
+
+async function undisturbedOutcomeOf(kind: ReleaseKind): Promise<unknown> {
+  if (!undisturbed.has(kind)) undisturbed.set(kind, await outcomeOf(kind, "never"));
+  return undisturbed.get(kind);
+}
+
 const kinds = Object.keys(scenarios) as ReleaseKind[];
 
 it.for(kinds.flatMap((kind) => [[kind, "before"] as const, [kind, "after"] as const]))(
   "ends the same when the orchestrator dies at %s, %s it",
   async ([kind, moment]) => {
-    const undisturbed = outcomeOf(kind, "never");
-    const disturbed = outcomeOf(kind, moment);
-    expect(await disturbed).toEqual(await undisturbed);
+    expect(await outcomeOf(kind, moment)).toEqual(await undisturbedOutcomeOf(kind));
   },
 );
-
-it("has one outcome of each scenario to compare with that is more than nothing", async () => {
-  await until("nothing", () => true);
-});

@@ -45,9 +45,9 @@ export interface Run {
 }
 
 export class Scene {
-  readonly namespace: Namespace = newNamespace();
-  readonly subjects: Subjects = subjectsOf(this.namespace);
-  readonly topology: Topology = topologyOf(this.namespace);
+  readonly namespace: Namespace;
+  readonly subjects: Subjects;
+  readonly topology: Topology;
   readonly connection: Connection;
   readonly client: Client;
   readonly events: SystemEvent[] = [];
@@ -56,8 +56,11 @@ export class Scene {
   readonly settings: OrchestratorSettingsInput;
   readonly #nats: TestNats;
 
-  constructor(nats: TestNats, connection: Connection, client: Client, options: SceneOptions) {
+  constructor(nats: TestNats, namespace: Namespace, connection: Connection, client: Client, options: SceneOptions) {
     this.#nats = nats;
+    this.namespace = namespace;
+    this.subjects = subjectsOf(namespace);
+    this.topology = topologyOf(namespace);
     this.connection = connection;
     this.client = client;
     this.settings = {
@@ -168,7 +171,7 @@ export class Scene {
 
   eventsOf(eventType: string, taskId?: string): SystemEvent[] {
     return this.events.filter(
-      (event) => event.eventType === eventType && (taskId === undefined || event.payload["taskId"] === taskId),
+      (event) => event.eventType === eventType && (taskId === undefined || event.payload?.["taskId"] === taskId),
     );
   }
 
@@ -190,8 +193,9 @@ export class Scene {
 }
 
 export async function givenScene(nats: TestNats, options: SceneOptions = {}): Promise<Scene> {
+  const namespace = newNamespace();
   const connection = await nats.connect();
-  return new Scene(nats, connection, await connectClient({ connection }), options);
+  return new Scene(nats, namespace, connection, await connectClient({ connection, namespace }), options);
 }
 
 /** How a task ended, without what differs from run to run. */

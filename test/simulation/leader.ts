@@ -33,6 +33,8 @@ export interface Surroundings {
 interface Group {
   readonly facts: string;
   readonly releases: readonly (Effect | (() => void))[];
+  /** Results up to here are contained in what was decided up to this group. */
+  readonly resultsSequence: number;
 }
 
 const HEARTBEAT_MS = 1_000;
@@ -94,24 +96,24 @@ export class Leader extends Process {
 
   /** Runs when everything decided so far is on disk. */
   releaseAfter(run: () => void): void {
-    this.#push({ facts: "[]", releases: [run] });
+    this.#push("[]", [run]);
   }
 
   readResults(): void {
     for (;;) {
       const next = this.#store.results[this.#resultsSequence];
       if (next === undefined) return;
-      this.core.result(next.sender, next.result, this.instant);
       this.#resultsSequence += 1;
+      this.core.result(next.sender, next.result, this.instant);
     }
   }
 
   #gather({ facts, effects }: Outbox): void {
-    if (facts.length + effects.length > 0) this.#push({ facts: JSON.stringify(facts), releases: effects });
+    if (facts.length + effects.length > 0) this.#push(JSON.stringify(facts), effects);
   }
 
-  #push(group: Group): void {
-    this.#pending.push(group);
+  #push(facts: string, releases: Group["releases"]): void {
+    this.#pending.push({ facts, releases, resultsSequence: this.#resultsSequence });
     this.#scheduleFlush();
   }
 
@@ -124,15 +126,19 @@ export class Leader extends Process {
   #flush(): void {
     this.#flushState = "appending";
     this.core.place(this.#world.now);
-    const groups = this.#pending.splice(0);
+    // A flush is full at some point: decisions that were made together may be on disk one without the other.
+    const full = this.#world.random() < 0.3;
+    const groups = this.#pending.splice(0, full ? this.#world.between(1, this.#pending.length) : this.#pending.length);
     const facts = groups.flatMap((group) => JSON.parse(group.facts) as Fact[]);
-    const flush = { facts: JSON.stringify(facts), resultsSequence: this.#resultsSequence };
+    const { resultsSequence } = groups.at(-1) ?? this.#store.flushes.at(-1) ?? { resultsSequence: 0 };
+    const flush = { facts: JSON.stringify(facts), resultsSequence };
     const latency = this.#world.between(1, this.#world.mishap(0.05) ? 2_000 : 5);
     this.#world.after(this.#world.between(0, latency), () => {
       // Lost with its writer's connection, or on disk although its writer never hears of it.
       const arrives = this.isAlive || this.#world.random() < 0.5;
       const isFenced = this.#store.epoch !== this.#epoch;
       if (arrives && !isFenced && facts.length > 0) this.#store.flushes.push(flush);
+      if (full && this.#world.mishap(0.03)) this.kill();
       this.#world.after(latency, () => this.deliver(() => (isFenced ? this.kill() : this.#letGo(groups))));
     });
   }

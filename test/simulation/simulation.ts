@@ -45,6 +45,7 @@ class Simulation implements Surroundings {
     const world = this.#world;
     this.#lead();
     for (let index = 0; index < AGENTS; index += 1) this.#startProcess(agentId(`k-${index}`));
+    this.#standBy();
     this.#submitInTime();
     this.#trouble();
     world.runUntil(world.now + TROUBLE_MS);
@@ -262,6 +263,12 @@ class Simulation implements Surroundings {
   #lead(): void {
     if (this.#leader?.runs === true) return;
     this.#leader = new Leader(this.#world, this.#store, this);
+  }
+
+  /** Somebody stands by: a leader that died by itself is missed after its lease. */
+  #standBy(): void {
+    if (this.#leader?.isAlive === false) this.#lead();
+    this.#world.after(2_000, () => this.#standBy());
   }
 
   #startProcess(id: AgentId): void {

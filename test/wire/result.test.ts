@@ -72,7 +72,11 @@ it("cuts an error that is too long to be kept", async () => {
   const [agent, task] = await givenRunning(engine, { retry: { maximumAttempts: 1 } });
   agent.fail(task, { type: "Torn", message: `m${"x".repeat(400_000)}`, stack: `s${"x".repeat(600_000)}` });
   const { error } = await engine.wait(task.taskId);
-  expect(error).toMatchObject({ type: "Torn", message: /^mx{8191}$/, stack: /^sx{16383}$/ });
+  expect(error).toMatchObject({
+    type: "Torn",
+    message: expect.stringMatching(/^mx{8191}$/),
+    stack: expect.stringMatching(/^sx{16383}$/),
+  });
 });
 
 it.each<[string, Json, string]>([

@@ -1,6 +1,7 @@
 /** `perdure ps`: tasks, newest first, each with what it waits for. */
 import { type Command, Option } from "commander";
 import type { TaskList } from "../../client/client.js";
+import { PerdureError } from "../../errors.js";
 import type { Priority, TaskState, TaskView } from "../../protocol/task-message.js";
 import { taskChangeKey } from "../change-key.js";
 import { parseCount } from "../option-values.js";
@@ -27,9 +28,15 @@ export function addPs(program: Command): void {
   command.addOption(new Option("--state <states...>", "only these states").choices(Object.keys(taskStatePaint)));
   command.option("--type <type>", "only this type");
   command.option("--agent <id>", "only tasks of this agent");
-  command.option("--limit <n>", "at most so many, 1000 at most", parseCount, LIMIT_DEFAULT);
+  command.option("--limit <n>", "how many at most, up to 1000", parseCount, LIMIT_DEFAULT);
   withViewOptions(command).action((options: PsOptions, ps: Command) =>
-    runVerb(ps, (settings) => present(settings, viewOf(options), options)),
+    runVerb(ps, async (settings) => {
+      const { LIST_LIMIT_MAX } = await import("../../protocol/task-message.js");
+      if (options.limit < 1 || options.limit > LIST_LIMIT_MAX) {
+        throw new PerdureError("USAGE", `--limit is ${options.limit} and may be 1 to ${LIST_LIMIT_MAX}`);
+      }
+      return await present(settings, viewOf(options), options);
+    }),
   );
 }
 

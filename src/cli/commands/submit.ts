@@ -83,7 +83,11 @@ async function submit(
       task === null ? await client.submitAll(tasks ?? [], submitOptions) : [await client.submit(task, submitOptions)];
     const taskIds = handles.map(({ taskId }) => taskId);
     const form = task === null ? "batch" : "single";
-    if (options.wait === true) return await waitForAll(client, settings, taskIds, { ...options, form });
+    if (options.wait === true) {
+      // Whoever stops waiting has to know what to ask for later.
+      say(form === "single" ? `submitted task ${taskIds[0]}` : `submitted ${taskIds.length} tasks`);
+      return await waitForAll(client, settings, taskIds, { ...options, form });
+    }
     if (options.json !== true) printLines(taskIds);
     else printJson(form === "single" ? { taskId: taskIds[0] } : { taskIds });
     return exitStatus.ok;

@@ -1,0 +1,155 @@
+/**
+ * The orchestrator is killed around its writes: the append, each step of a copy to the buckets, the trimming, and each
+ * step of a recovery. The rows are the moments of the type that defines them.
+ */
+import { expect, it } from "vitest";
+import type { TaskHandler } from "../../src/agent/task-handler.js";
+import type { StorageMilestone } from "../../src/orchestrator/milestone.js";
+import type { TaskView } from "../../src/protocol/task-message.js";
+import { useNats } from "../support/nats.js";
+import { until } from "../support/until.js";
+import { givenScene, Held, type OrchestratorChild, type Scene } from "./scene.js";
+
+const nats = useNats();
+
+/** When the first process dies: at the moment itself, while it works or while it stops, or anywhere, and its successor at the moment. */
+type Dying = "at work" | "stopping" | "recovering";
+
+const moments = {
+  "before append": "at work",
+  "after append": "at work",
+  "ended tasks copied": "at work",
+  "live tasks copied": "at work",
+  "agents copied": "at work",
+  "checkpoint written": "stopping",
+  "journal trimmed": "stopping",
+  "fences taken": "recovering",
+  "state recovered": "recovering",
+  "work taken up": "recovering",
+} satisfies Record<StorageMilestone, Dying>;
+
+const failsOnce: TaskHandler = ({ attempt }) => {
+  if (attempt === 1) throw new Error("not yet");
+  return "second time";
+};
+const failsAlways: TaskHandler = () => {
+  throw new Error("never");
+};
+
+const quickRetry = { initialIntervalMs: 20, maximumAttempts: 2 };
+
+/** Id, state, attempt, output, type of the failure. */
+type End = readonly [taskId: string, state: string, attempt: number, output: unknown, failure: string | undefined];
+
+const seenEnd = ({ taskId, state, attempt, output, error }: TaskView): End => [
+  taskId,
+  state,
+  attempt,
+  output ?? null,
+  error?.type,
+];
+
+/** A day's work: part of it done, part of it under way, in the buckets as far as it ever gets. */
+async function givenWorkUnderWay(scene: Scene): Promise<Held> {
+  const held = new Held();
+  const sum: TaskHandler = ({ dependencyResults }) => Object.values(dependencyResults);
+  await scene.startAgent("k-1", { hold: held.handler, sum, failsOnce, failsAlways });
+  await scene.submit({ taskId: "early", type: "sum" });
+  await scene.untilEnded("early");
+  await scene.submit({ taskId: "held", type: "hold" });
+  await scene.submit({ taskId: "to-cancel", type: "hold" });
+  await scene.submit({ taskId: "after-held", type: "sum", dependencies: ["held"] });
+  await scene.submit({ taskId: "early-again", type: "sum", dependencies: ["early", "held"] });
+  await scene.untilState("to-cancel", "running");
+  await until("the buckets have all of it", async () => (await scene.tasksIn("tasks")).size === 5);
+  return held;
+}
+
+async function finishWork(scene: Scene, held: Held): Promise<End[]> {
+  await scene.submit({ taskId: "fails-once", type: "failsOnce", retry: quickRetry });
+  await scene.submit({ taskId: "fails", type: "failsAlways", retry: quickRetry });
+  await scene.submit({ taskId: "after-fails", type: "sum", dependencies: ["fails"] });
+  await scene.cancel("to-cancel");
+  await scene.untilEnded("to-cancel");
+  held.release();
+  const ends: End[] = [];
+  for (const taskId of ["early-again", "after-held", "held", "to-cancel", "fails-once", "after-fails", "fails"]) {
+    ends.push(seenEnd(await scene.untilEnded(taskId)));
+  }
+  await scene.submit({ taskId: "late", type: "sum", dependencies: ["after-held"] });
+  ends.push(seenEnd(await scene.untilEnded("late")));
+  return ends;
+}
+
+interface Outcome {
+  readonly ends: readonly End[];
+  readonly live: readonly string[];
+  readonly ended: readonly End[];
+  readonly agents: readonly unknown[];
+}
+
+async function outcomeOf(moment: StorageMilestone | "never"): Promise<Outcome> {
+  const scene = await givenScene(nats);
+  let orchestrator: OrchestratorChild = await scene.startOrchestrator();
+  const held = await givenWorkUnderWay(scene);
+  const dying = moment === "never" ? "never" : moments[moment];
+  if (moment !== "never" && dying === "at work") await orchestrator.killAt(moment);
+  const finished = finishWork(scene, held);
+  finished.catch(() => undefined);
+  if (moment !== "never" && dying === "recovering") {
+    await until("work goes on", () => scene.runs.some(({ taskId }) => taskId === "fails"));
+    await orchestrator.kill();
+    orchestrator = scene.launchOrchestrator(moment);
+  }
+  if (dying === "at work" || dying === "recovering") {
+    expect(await orchestrator.ended).toBe("SIGKILL");
+    orchestrator = await scene.startOrchestrator();
+  }
+  const ends = await finished;
+  if (moment !== "never" && dying === "stopping") {
+    await orchestrator.killAt(moment);
+    await orchestrator.stop();
+    expect(await orchestrator.ended).toBe("SIGKILL");
+    orchestrator = await scene.startOrchestrator();
+  }
+  await orchestrator.stop();
+  const ended = [...(await scene.tasksIn("endedTasks")).values()];
+  return {
+    ends,
+    live: [...(await scene.tasksIn("tasks")).keys()],
+    ended: ended.map(({ spec, state, attempt, output, failure }) => [
+      spec.taskId,
+      state,
+      attempt,
+      output,
+      failure?.type,
+    ]),
+    agents: [...(await scene.agentsInBucket()).values()].map(({ agentId, incarnation }) => [agentId, incarnation]),
+  };
+}
+
+const early: End = ["early", "completed", 1, [], undefined];
+const others: readonly End[] = [
+  ["after-fails", "failed", 0, null, "DEPENDENCY_FAILED"],
+  ["after-held", "completed", 1, ["held held"], undefined],
+  ["early-again", "completed", 1, [[], "held held"], undefined],
+  ["fails", "failed", 2, null, "Error"],
+  ["fails-once", "completed", 2, "second time", undefined],
+  ["held", "completed", 1, "held held", undefined],
+  ["late", "completed", 1, [["held held"]], undefined],
+  ["to-cancel", "cancelled", 1, null, undefined],
+];
+const byId = (ends: readonly End[]): readonly End[] => [...ends].sort(([a], [b]) => a.localeCompare(b));
+
+it.each<StorageMilestone | "never">(["never", ...(Object.keys(moments) as StorageMilestone[])])(
+  "ends the same when the orchestrator dies at: %s",
+  async (moment) => {
+    const { ends, live, ended, agents } = await outcomeOf(moment);
+    expect({ ends: byId(ends), live, ended: byId(ended), agents }).toEqual({
+      ends: others,
+      live: [],
+      ended: byId([early, ...others]),
+      agents: [["k-1", 1]],
+    });
+  },
+);
