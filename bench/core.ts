@@ -43,7 +43,9 @@ function steps(): void {
   const theirs = cost(50_000, () => {
     transition(taskMachine, snapshot as AnyMachineSnapshot as typeof snapshot, event);
   });
-  console.log(`a step by flat-machine.ts ${ours.toFixed(2)} us, by xstate's transition ${theirs.toFixed(2)} us: ${(theirs / ours).toFixed(1)} x`);
+  console.log(
+    `a step by flat-machine.ts ${ours.toFixed(2)} us, by xstate's transition ${theirs.toFixed(2)} us: ${(theirs / ours).toFixed(1)} x`,
+  );
 }
 
 /** What one life costs (submit, assign, complete) while `waiting` other tasks wait for an agent that never comes. */
@@ -71,7 +73,11 @@ function livesBeside(waiting: number): number {
     const taskId = `echo-${index}` as TaskId;
     submit(index, "echo");
     core.place(1);
-    core.result(agentId, { taskId, attempt: 1, token: "token", agentId, status: "completed", output: 1 }, { at: 2, monotonicAt: 2 });
+    core.result(
+      agentId,
+      { taskId, attempt: 1, token: "token", agentId, status: "completed", output: 1 },
+      { at: 2, monotonicAt: 2 },
+    );
     core.ledger.forgetTask(taskId);
   });
 }
@@ -82,5 +88,7 @@ const base = livesBeside(0);
 console.log(`a life with nothing else waiting ${base.toFixed(1)} us`);
 for (const waiting of [1_000, 10_000, 100_000, 1_000_000]) {
   const life = livesBeside(waiting);
-  console.log(`a life with ${waiting.toLocaleString("en")} tasks waiting ${life.toFixed(1)} us: ${(life / base).toFixed(2)} x`);
+  console.log(
+    `a life with ${waiting.toLocaleString("en")} tasks waiting ${life.toFixed(1)} us: ${(life / base).toFixed(2)} x`,
+  );
 }

@@ -37,9 +37,19 @@ interface Round {
 }
 
 const storeDir = await mkdtemp(path.join(tmpdir(), "perdure-bench-"));
-const dev = await startProcess("src/cli/main.js", ["dev", "--nats-port", "0", "--store-dir", storeDir, "--log-level", "warn"]);
+const dev = await startProcess("src/cli/main.js", [
+  "dev",
+  "--nats-port",
+  "0",
+  "--store-dir",
+  storeDir,
+  "--log-level",
+  "warn",
+]);
 const url = dev.line.split(" ")[1] ?? "";
-const agents = await Promise.all(["echo-1", "echo-2"].map((id) => startProcess("bench/echo-agent.js", [id, url, "100"])));
+const agents = await Promise.all(
+  ["echo-1", "echo-2"].map((id) => startProcess("bench/echo-agent.js", [id, url, "100"])),
+);
 try {
   const results: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {

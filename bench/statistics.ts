@@ -5,7 +5,11 @@ export function quantile(samples: readonly number[], p: number): number {
 }
 
 /** Runs `work(0)` to `work(count - 1)`, at most `width` at once. */
-export async function inParallel(count: number, width: number, work: (index: number) => Promise<unknown>): Promise<void> {
+export async function inParallel(
+  count: number,
+  width: number,
+  work: (index: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   const lanes = Array.from({ length: Math.min(width, count) }, async () => {
     while (next < count) {

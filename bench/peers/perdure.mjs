@@ -26,9 +26,13 @@ export default () => ({
     rmSync(dataDir, { recursive: true, force: true });
     mkdirSync(dataDir, { recursive: true });
     const startedAt = performance.now();
-    const child = spawn(process.execPath, [CLI, "dev", "--store-dir", dataDir, "--nats-port", "0", "--log-level", "warn"], {
-      stdio: ["ignore", "pipe", process.env.BENCH_DEBUG ? "inherit" : "ignore"],
-    });
+    const child = spawn(
+      process.execPath,
+      [CLI, "dev", "--store-dir", dataDir, "--nats-port", "0", "--log-level", "warn"],
+      {
+        stdio: ["ignore", "pipe", process.env.BENCH_DEBUG ? "inherit" : "ignore"],
+      },
+    );
     const exited = new Promise((resolve) => child.once("exit", resolve));
     const url = await new Promise((resolve, reject) => {
       createInterface({ input: child.stdout }).on("line", (line) => {

@@ -8,7 +8,7 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { Liveness } from "../scheduler/liveness.js";
 import type { Ledger } from "./ledger.js";
 import { isOfAttempt, type ResultVerdict, screenResult } from "./result-screen.js";
-import { type Chance, RELEASE_DELAY_MS } from "./settings.js";
+import { AGENT_SWEEP_INTERVAL_MS, AGENT_TOMBSTONE_MS, type Chance, RELEASE_DELAY_MS } from "./settings.js";
 
 /** The instants of one event: the wall clock for records, the monotonic one for liveness. */
 export interface Instant {
@@ -31,6 +31,8 @@ export class AgentDuties {
   readonly #ledger: Ledger;
   readonly #liveness: Liveness;
   readonly #chance: Chance;
+  /** On the monotonic clock. */
+  #sweepAt = 0;
 
   constructor(ledger: Ledger, liveness: Liveness, chance: Chance) {
     this.#ledger = ledger;
@@ -76,11 +78,7 @@ export class AgentDuties {
   }
 
   /** Returns the order that answers a heartbeat, and which of its attempts the agent should stop. */
-  heartbeat(
-    sender: AgentId,
-    message: HeartbeatMessage,
-    now: Instant,
-  ): HeartbeatAnswer {
+  heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): HeartbeatAnswer {
     const record = this.#ledger.agents.get(sender);
     const tokens = message.tokens ?? [];
     if (record === undefined) return { state: "reregister", incarnation: null, cancel: tokens };
@@ -137,7 +135,13 @@ export class AgentDuties {
     const verdict = screenResult(record, result, sender, this.#ledger.agents.get(sender));
     if (verdict.kind === "refused") {
       const { taskId, attempt } = result;
-      this.#ledger.broadcast("RESULT_REFUSED", { taskId, agentId: sender, attempt, code: verdict.code, message: verdict.message });
+      this.#ledger.broadcast("RESULT_REFUSED", {
+        taskId,
+        agentId: sender,
+        attempt,
+        code: verdict.code,
+        message: verdict.message,
+      });
     }
     if (verdict.kind === "current" && record !== undefined) this.#apply(record, result, now.at);
     return verdict;
@@ -159,6 +163,10 @@ export class AgentDuties {
 
   /** Draws the consequences of silence. */
   checkSilence(now: Instant): void {
+    if (now.monotonicAt >= this.#sweepAt) {
+      this.#sweepAt = now.monotonicAt + AGENT_SWEEP_INTERVAL_MS;
+      this.#forgetLongEnded(now.at);
+    }
     for (const { agentId, verdict, silentMs } of [...this.#liveness.overdue(now.monotonicAt)]) {
       const agent = this.#ledger.agents.get(agentId);
       if (agent === undefined || agent.state === "lost" || agent.state === "gone") {
@@ -179,7 +187,12 @@ export class AgentDuties {
     for (const [agentId, tasks] of this.#ledger.activeTasks) {
       const agent = this.#ledger.agents.get(agentId);
       for (const record of tasks) {
-        if (agent !== undefined && agent.incarnation === record.incarnation && agent.state !== "lost" && agent.state !== "gone") {
+        if (
+          agent !== undefined &&
+          agent.incarnation === record.incarnation &&
+          agent.state !== "lost" &&
+          agent.state !== "gone"
+        ) {
           continue;
         }
         // The loss itself was recorded, so this is not a takeover: it counts towards poison and waits its delay.
@@ -189,6 +202,17 @@ export class AgentDuties {
           wasLost ? this.#lossOf(record, agent, at) : { type: "AgentReplaced", at, failure: replacedFailure(record) },
         );
       }
+    }
+  }
+
+  /**
+   * An agent id is often new with each process, so memory must not keep them all. They go before the store drops their
+   * records: of an agent that memory knows and the store does not, the journal would speak without introducing it.
+   */
+  #forgetLongEnded(at: number): void {
+    const endedBefore = at - AGENT_TOMBSTONE_MS + 2 * AGENT_SWEEP_INTERVAL_MS;
+    for (const { agentId, endedAt } of [...this.#ledger.agents.values()]) {
+      if (endedAt !== null && endedAt <= endedBefore) this.#ledger.forgetAgent(agentId);
     }
   }
 
@@ -252,14 +276,23 @@ export class AgentDuties {
           this.#ledger.commitTask(record, { type: "AttemptCancelled", at, usage });
         } else {
           // Nobody asked for it: the work is not done, and saying so must not make it unlimited.
-          const failure = { type: "CANCELLED_BY_AGENT", message: `agent ${record.agentId} stopped without being asked to` };
+          const failure = {
+            type: "CANCELLED_BY_AGENT",
+            message: `agent ${record.agentId} stopped without being asked to`,
+          };
           this.#ledger.commitTask(record, { type: "AttemptFailed", at, failure, usage });
         }
     }
   }
 
   #announce(
-    eventType: "AGENT_REGISTERED" | "AGENT_UNHEALTHY" | "AGENT_RECOVERED" | "AGENT_LOST" | "AGENT_DRAINING" | "AGENT_GONE",
+    eventType:
+      | "AGENT_REGISTERED"
+      | "AGENT_UNHEALTHY"
+      | "AGENT_RECOVERED"
+      | "AGENT_LOST"
+      | "AGENT_DRAINING"
+      | "AGENT_GONE",
     agent: AgentRecord,
     more: Record<string, unknown> = {},
   ): void {

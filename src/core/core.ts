@@ -24,7 +24,9 @@ import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js
 import { type Refusal, type SubmissionRequest, type Submitted, submit } from "./submission.js";
 import { agentView, taskSummary, taskView, visibleState } from "./views.js";
 
-export type Cancelled = { readonly ok: true; readonly record: TaskRecord } | { readonly ok: false; readonly refusal: Refusal };
+export type Cancelled =
+  | { readonly ok: true; readonly record: TaskRecord }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 export class Core {
   readonly ledger: Ledger;
@@ -60,7 +62,9 @@ export class Core {
     for (const record of this.ledger.tasks.values()) {
       if (record.state === "waiting") this.#settleAfterCrash(record, at);
       else if (record.state === "assigned" || record.state === "cancelling") {
-        this.#decide(() => this.ledger.commitTask(record, { type: "LeaderChanged", at, answerBy: at + ANSWER_TIMEOUT_MS }));
+        this.#decide(() =>
+          this.ledger.commitTask(record, { type: "LeaderChanged", at, answerBy: at + ANSWER_TIMEOUT_MS }),
+        );
       }
     }
     this.#settle(at);
@@ -128,7 +132,9 @@ export class Core {
           ? ({ type: deadline.event, at, answerBy: at + ANSWER_TIMEOUT_MS } as const)
           : ({ type: deadline.event, at } as const);
       if (!this.#decide(() => this.ledger.commitTask(record, event), at)) {
-        throw new Error(`task ${record.spec.taskId} is ${record.state} with a deadline ${deadline.event} that this state has no use for`);
+        throw new Error(
+          `task ${record.spec.taskId} is ${record.state} with a deadline ${deadline.event} that this state has no use for`,
+        );
       }
       // A deadline that its event did not move or clear would fire for ever.
       this.ledger.deadlines.update(record);
@@ -150,7 +156,11 @@ export class Core {
 
   /** Tasks in memory that match, newest first, and how many there are. */
   list(
-    filter: { readonly states?: readonly string[] | undefined; readonly type?: string | undefined; readonly agentId?: string | undefined },
+    filter: {
+      readonly states?: readonly string[] | undefined;
+      readonly type?: string | undefined;
+      readonly agentId?: string | undefined;
+    },
     limit: number,
     now: number,
   ): { readonly tasks: TaskView[]; readonly total: number } {
@@ -224,7 +234,8 @@ export class Core {
     }
     if (record.state !== "waiting") return;
     const dependency = this.ledger.tasks.get(followUp.dependencyId);
-    if (dependency === undefined) throw new Error(`task ${followUp.taskId} waits for ${followUp.dependencyId}, which is not kept`);
+    if (dependency === undefined)
+      throw new Error(`task ${followUp.taskId} waits for ${followUp.dependencyId}, which is not kept`);
     if (dependency.state !== "completed") {
       // Cut off, or a long chain of dependents would quote all of each other.
       const why =

@@ -6,9 +6,9 @@
  * fields from facts read back and decides nothing. What was committed waits in the outbox for the commit loop.
  */
 
+import type { AgentEvent } from "../machines/agent.machine.js";
 import type { Effect } from "../machines/effect.js";
 import { stepAgent, stepTask } from "../machines/step.js";
-import type { AgentEvent } from "../machines/agent.machine.js";
 import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { AgentFactType, Fact, TaskFactType } from "../protocol/fact.js";
@@ -222,7 +222,8 @@ export class Ledger {
       this.#markDirty(fact.taskId);
     } else {
       const record = this.agents.get(fact.agentId);
-      if (record === undefined) throw new Error(`the journal speaks of agent ${fact.agentId}, which no record or fact introduced`);
+      if (record === undefined)
+        throw new Error(`the journal speaks of agent ${fact.agentId}, which no record or fact introduced`);
       Object.assign(record, fact.set);
       this.#markAgentDirty(fact.agentId);
     }

@@ -60,8 +60,15 @@ export class Placement {
   /** The preferred agent if it can take the task now, else the least loaded one that can. */
   #agentFor(record: TaskRecord) {
     const { preferredAgentId, requiredCapabilities } = record.spec;
-    if (preferredAgentId !== undefined && this.#ledger.pool.isFree(preferredAgentId, requiredCapabilities)) return preferredAgentId;
-    return this.#ledger.pool.choose(requiredCapabilities);
+    // An agent that never answers is the least loaded one for ever; it would be given every attempt there is.
+    const avoid = record.failure?.type === "TASK_NOT_ACCEPTED" ? record.agentId : null;
+    if (
+      preferredAgentId !== undefined &&
+      preferredAgentId !== avoid &&
+      this.#ledger.pool.isFree(preferredAgentId, requiredCapabilities)
+    )
+      return preferredAgentId;
+    return this.#ledger.pool.choose(requiredCapabilities, avoid);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Whether a result belongs to the attempt that is under way. What does not is refused, whoever it comes from. */
-import type { AgentRecord } from "../protocol/agent-record.js";
+
 import type { TaskResult } from "../protocol/agent-message.js";
+import type { AgentRecord } from "../protocol/agent-record.js";
 import { canonicalJson } from "../protocol/canonical-json.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { AgentId } from "../protocol/ids.js";
@@ -10,7 +11,11 @@ export type ResultVerdict =
   | { readonly kind: "current" }
   /** Applied already; saying it twice changes nothing. */
   | { readonly kind: "duplicate" }
-  | { readonly kind: "refused"; readonly code: "RESULT_STALE" | "RESULT_CONFLICT" | "RESULT_UNKNOWN_TASK"; readonly message: string };
+  | {
+      readonly kind: "refused";
+      readonly code: "RESULT_STALE" | "RESULT_CONFLICT" | "RESULT_UNKNOWN_TASK";
+      readonly message: string;
+    };
 
 /**
  * @param sender the agent id in the subject, which permissions guard; the one in the body is only compared
@@ -32,7 +37,11 @@ export function screenResult(
   if (!endedStates.has(record.state)) return { kind: "current" };
   if (isSameOutcome(record, result)) return { kind: "duplicate" };
   if (!endedByResult(record)) {
-    return { kind: "refused", code: "RESULT_STALE", message: `${what}: ${standing(record)}, and nobody waited for it any more.` };
+    return {
+      kind: "refused",
+      code: "RESULT_STALE",
+      message: `${what}: ${standing(record)}, and nobody waited for it any more.`,
+    };
   }
   return {
     kind: "refused",
@@ -44,7 +53,12 @@ export function screenResult(
 /** Whether the sender holds the attempt: by its token, or, without one, by agent, incarnation and attempt. */
 export function isOfAttempt(
   record: TaskRecord,
-  claim: { readonly attempt?: number; readonly token?: string | undefined; readonly incarnation?: number | undefined; readonly agentId: AgentId },
+  claim: {
+    readonly attempt?: number;
+    readonly token?: string | undefined;
+    readonly incarnation?: number | undefined;
+    readonly agentId: AgentId;
+  },
   sender: AgentId,
   agent: AgentRecord | undefined,
 ): boolean {
@@ -63,7 +77,11 @@ function standing(record: TaskRecord): string {
 }
 
 /** Failures that are the engine's own verdict on an attempt whose agent had said nothing. */
-const failuresOfSilence: ReadonlySet<string> = new Set<ErrorCode>(["AGENT_LOST", "AGENT_SUPERSEDED", "TASK_NOT_ACCEPTED"]);
+const failuresOfSilence: ReadonlySet<string> = new Set<ErrorCode>([
+  "AGENT_LOST",
+  "AGENT_SUPERSEDED",
+  "TASK_NOT_ACCEPTED",
+]);
 
 /** Whether an agent's word ended the task; if not, its first word is late but contradicts nothing. */
 function endedByResult(record: TaskRecord): boolean {

@@ -16,6 +16,12 @@ export const ANSWER_TIMEOUT_MS = 5_000;
 /** How long a task waits that an agent handed back without draining: it would hand it back again at once. */
 export const RELEASE_DELAY_MS = 500;
 
+/** A lost or departed agent's record is kept this long, so that its incarnations do not start again at 1. */
+export const AGENT_TOMBSTONE_MS = 7 * 86_400_000;
+
+/** How often records past that age are looked for; they leave memory at least this long before the store drops them. */
+export const AGENT_SWEEP_INTERVAL_MS = 3_600_000;
+
 /** What the core takes from outside instead of reaching for it, so that a seeded run repeats exactly. */
 export interface Chance {
   /** 128 random bits as text, never given out twice. */

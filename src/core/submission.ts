@@ -17,7 +17,9 @@ export interface Refusal {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-export type Submitted = { readonly ok: true; readonly taskIds: readonly TaskId[] } | { readonly ok: false; readonly refusal: Refusal };
+export type Submitted =
+  | { readonly ok: true; readonly taskIds: readonly TaskId[] }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 export interface SubmissionRequest {
   readonly messageId: string;
@@ -37,10 +39,7 @@ const refuse = (code: ErrorCode, message: string, details?: Record<string, unkno
 
 /** Ids that a submission will look up; the caller fetches those of ended tasks that are no longer in memory. */
 export function idsNamedBy(request: Pick<SubmissionRequest, "messageId" | "tasks">): TaskId[] {
-  return request.tasks.flatMap((task, index) => [
-    taskIdOf(request, index),
-    ...(task.dependencies ?? []),
-  ]);
+  return request.tasks.flatMap((task, index) => [taskIdOf(request, index), ...(task.dependencies ?? [])]);
 }
 
 export function submit(ledger: Ledger, settings: CoreSettings, request: SubmissionRequest, at: number): Submitted {
@@ -50,7 +49,11 @@ export function submit(ledger: Ledger, settings: CoreSettings, request: Submissi
   const batch = new Map<TaskId, TaskSpec>();
   for (const spec of specs) {
     if (batch.has(spec.taskId)) {
-      return refuse("ID_CONFLICT", `task id ${spec.taskId} occurs twice in the batch; nothing of it was accepted. Give each task its own id.`, { taskId: spec.taskId });
+      return refuse(
+        "ID_CONFLICT",
+        `task id ${spec.taskId} occurs twice in the batch; nothing of it was accepted. Give each task its own id.`,
+        { taskId: spec.taskId },
+      );
     }
     batch.set(spec.taskId, spec);
     const existing = known(spec.taskId);
@@ -78,7 +81,11 @@ export function submit(ledger: Ledger, settings: CoreSettings, request: Submissi
   }
   const cycle = findCycle(new Map(fresh.map((spec) => [spec.taskId, spec.dependencies])));
   if (cycle !== null) {
-    return refuse("DEPENDENCY_CYCLE", `tasks depend on each other in a circle: ${cycle.join(" -> ")}; nothing was accepted.`, { cycle });
+    return refuse(
+      "DEPENDENCY_CYCLE",
+      `tasks depend on each other in a circle: ${cycle.join(" -> ")}; nothing was accepted.`,
+      { cycle },
+    );
   }
   if (ledger.pendingCount + fresh.length > settings.maxQueuedTasks) {
     return refuse(
@@ -147,7 +154,11 @@ function retainedBy(ledger: Ledger, request: SubmissionRequest, fresh: readonly 
   });
 }
 
-function sizeRefusal(request: SubmissionRequest, fresh: readonly TaskSpec[], retained: readonly TaskRecord[]): Submitted | null {
+function sizeRefusal(
+  request: SubmissionRequest,
+  fresh: readonly TaskSpec[],
+  retained: readonly TaskRecord[],
+): Submitted | null {
   if (mayExceed(request.bytes, FIELD_BYTES_MAX)) {
     for (const spec of fresh) {
       const refused =
@@ -169,7 +180,12 @@ function sizeRefusal(request: SubmissionRequest, fresh: readonly TaskSpec[], ret
   );
 }
 
-function tooLarge(spec: TaskSpec, part: "input" | "metadata" | "whole", bytes: number, maximumBytes: number): Submitted | null {
+function tooLarge(
+  spec: TaskSpec,
+  part: "input" | "metadata" | "whole",
+  bytes: number,
+  maximumBytes: number,
+): Submitted | null {
   if (bytes <= maximumBytes) return null;
   return refuse(
     "PAYLOAD_TOO_LARGE",

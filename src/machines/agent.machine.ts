@@ -7,13 +7,13 @@
  * Diagram: docs/machines/agent.md, drawn from this file.
  */
 import { assign, setup } from "xstate";
-import type { AgentRecord } from "../protocol/agent-record.js";
 import type { AgentRegistration } from "../protocol/agent-message.js";
+import type { AgentRecord } from "../protocol/agent-record.js";
 import type { Effect } from "./effect.js";
 
 /** Every event carries `at`: the orchestrator's wall clock, epoch milliseconds. */
-export type AgentEvent = { readonly at: number } & (
-  /** The process that is known already says again what it is. */
+export type AgentEvent = { readonly at: number } & /** The process that is known already says again what it is. */
+(
   | { readonly type: "RegisteredAgain"; readonly registration: AgentRegistration }
   /** Another process under this id: the next incarnation. */
   | { readonly type: "Replaced"; readonly registration: AgentRegistration; readonly instanceId: string }
@@ -60,16 +60,16 @@ export const agentMachine = setup({
     keepDeparture: assign(({ event }) => ({ reason: "said goodbye", endedAt: event.at })),
 
     /** Effects: names with plain data; step.ts collects them. */
-    emit: (_, _effect: Effect) => {},
+    emit: (_, _effect: Effect) => undefined,
 
     /** Nothing to recover from. */
-    ignoreSignOfLife: () => {},
+    ignoreSignOfLife: () => undefined,
     /** It is known already; the stricter limit decides what follows. */
-    ignoreRepeatedSilence: () => {},
+    ignoreRepeatedSilence: () => undefined,
     /** It takes no new work either way. */
-    ignoreWhileDraining: () => {},
+    ignoreWhileDraining: () => undefined,
     /** Only a registration starts a new incarnation; a lost or departed one is never revived. */
-    ignoreOfEndedIncarnation: () => {},
+    ignoreOfEndedIncarnation: () => undefined,
   },
 }).createMachine({
   id: "agent",

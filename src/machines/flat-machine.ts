@@ -46,7 +46,11 @@ export function flatMachine(machine: AnyStateMachine): FlatMachine {
   const table = new Map<string, ReadonlyMap<string, readonly Branch[]>>();
   for (const [state, node] of Object.entries(machine.states)) {
     const { type, entry, exit, always, invoke, after } = node;
-    if ((type !== "atomic" && type !== "final") || [entry, exit, invoke, after].some((part) => part.length > 0) || always) {
+    if (
+      (type !== "atomic" && type !== "final") ||
+      [entry, exit, invoke, after].some((part) => part.length > 0) ||
+      always
+    ) {
       throw new Error(`state ${state} of machine ${machine.id} is more than a flat state`);
     }
     const branches = [...node.transitions].map(([event, transitions]) => {
@@ -104,7 +108,13 @@ function branchOf(machine: AnyStateMachine, { guard, target, actions }: Transiti
 
 /** Actions that do nothing, the named reasons why an event is ignored, are left out. */
 function actionOf(machine: AnyStateMachine, action: unknown): readonly Action[] {
-  if (typeof action === "object" && action !== null && "type" in action && action.type === "emit" && "params" in action) {
+  if (
+    typeof action === "object" &&
+    action !== null &&
+    "type" in action &&
+    action.type === "emit" &&
+    "params" in action
+  ) {
     return [{ kind: "emit", paramsOf: action.params as (given: Given) => unknown }];
   }
   const implementation: unknown = typeof action === "string" ? machine.implementations.actions[action] : undefined;

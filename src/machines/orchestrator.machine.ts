@@ -30,7 +30,7 @@ export const orchestratorMachine = setup({
   },
   actions: {
     /** The lease of a process that is on its way down anyway. */
-    ignoreOnTheWayDown: () => {},
+    ignoreOnTheWayDown: () => undefined,
   },
 }).createMachine({
   id: "orchestrator",

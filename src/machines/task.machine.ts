@@ -165,7 +165,10 @@ export const taskMachine = setup({
       const lostIncarnations = context.lostIncarnations + 1;
       const poison =
         lostIncarnations >= LOST_INCARNATIONS_MAX
-          ? { ...failure, message: `${failure.message}; it was the ${lostIncarnations}rd agent lost with this task, which is therefore not tried again` }
+          ? {
+              ...failure,
+              message: `${failure.message}; it was the ${lostIncarnations}rd agent lost with this task, which is therefore not tried again`,
+            }
           : failure;
       return { ...noDeadlines, lostIncarnations, failure: poison, endedAt: event.at };
     }),
@@ -209,18 +212,18 @@ export const taskMachine = setup({
     startCancelGrace: assign(({ event }) => ({ ...noDeadlines, answerBy: event.at + CANCEL_GRACE_MS })),
 
     /** Effects: names with plain data; step.ts collects them. */
-    emit: (_, _effect: Effect) => {},
+    emit: (_, _effect: Effect) => undefined,
 
     /** An agent may say more than once that it took a task. */
-    ignoreRepeatedAcceptance: () => {},
+    ignoreRepeatedAcceptance: () => undefined,
     /** The first sending arrived, as its acceptance shows. */
-    ignoreUndeliveredResend: () => {},
+    ignoreUndeliveredResend: () => undefined,
     /** A word from the agent that crossed the cancellation on its way. */
-    ignoreWhileCancelling: () => {},
+    ignoreWhileCancelling: () => undefined,
     /** The attempt was given up already and its successor is not out yet: only a completion saves work. */
-    ignoreOfGivenUpAttempt: () => {},
+    ignoreOfGivenUpAttempt: () => undefined,
     /** Asking again for what is under way changes nothing. */
-    ignoreRepeatedCancellation: () => {},
+    ignoreRepeatedCancellation: () => undefined,
   },
 }).createMachine({
   id: "task",
@@ -278,7 +281,11 @@ export const taskMachine = setup({
           { target: "failed", actions: "keepUnaccepted" },
         ],
         AttemptTimedOut: [
-          { guard: "mayRetryAfterTimeout", target: "backoff", actions: ["scheduleRetryAfterTimeout", { type: "emit", params: stop }] },
+          {
+            guard: "mayRetryAfterTimeout",
+            target: "backoff",
+            actions: ["scheduleRetryAfterTimeout", { type: "emit", params: stop }],
+          },
           { target: "timed_out", actions: ["keepAttemptTimeout", { type: "emit", params: stop }] },
         ],
         CloseTimedOut: { target: "timed_out", actions: ["keepCloseTimeout", { type: "emit", params: stop }] },
@@ -310,7 +317,11 @@ export const taskMachine = setup({
         // A resend that found nobody: whether the agent is gone is for its heartbeats to tell.
         Undeliverable: { actions: "ignoreUndeliveredResend" },
         AttemptTimedOut: [
-          { guard: "mayRetryAfterTimeout", target: "backoff", actions: ["scheduleRetryAfterTimeout", { type: "emit", params: stop }] },
+          {
+            guard: "mayRetryAfterTimeout",
+            target: "backoff",
+            actions: ["scheduleRetryAfterTimeout", { type: "emit", params: stop }],
+          },
           { target: "timed_out", actions: ["keepAttemptTimeout", { type: "emit", params: stop }] },
         ],
         CloseTimedOut: { target: "timed_out", actions: ["keepCloseTimeout", { type: "emit", params: stop }] },

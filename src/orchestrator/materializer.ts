@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Ledger } from "../core/ledger.js";
+import { AGENT_TOMBSTONE_MS } from "../core/settings.js";
 import type { Logger } from "../logger.js";
 import type { Checkpoint, ResultsPosition } from "../protocol/fact.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
@@ -25,10 +26,7 @@ export interface RecordWrite {
 }
 
 export interface WritableBucket {
-  write(
-    changes: readonly RecordWrite[],
-    signal: AbortSignal,
-  ): Promise<{ readonly outcome: "written" | "fenced" }>;
+  write(changes: readonly RecordWrite[], signal: AbortSignal): Promise<{ readonly outcome: "written" | "fenced" }>;
 }
 
 export interface MaterializerOptions {
@@ -65,8 +63,6 @@ const INTERVAL_MS = 250;
 const YOUNG_MS = 1_000;
 /** Trimming is a request to the server each; it need not follow every checkpoint. */
 const TRIM_INTERVAL_MS = 5_000;
-/** A lost or departed agent's record keeps its incarnation from starting again at 1. */
-const AGENT_TOMBSTONE_MS = 7 * 86_400_000;
 /** Ended tasks kept in memory for whoever asks right after the end. */
 const RECENT_MAX = 10_000;
 

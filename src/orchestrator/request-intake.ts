@@ -164,7 +164,9 @@ export class RequestIntake {
       const absent = named.filter((id) => !asked.has(id) && !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
       if (absent.length === 0) return decide(ended);
       // Others may leave memory while these are read; a task forgotten then must not be taken for a new one.
-      return endedTasks.getAll(absent).then((found) => lookUp(new Set([...asked, ...absent]), new Map([...ended, ...found])));
+      return endedTasks
+        .getAll(absent)
+        .then((found) => lookUp(new Set([...asked, ...absent]), new Map([...ended, ...found])));
     };
     return lookUp(new Set(), new Map());
   }

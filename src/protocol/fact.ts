@@ -44,7 +44,12 @@ export const Fact = z.discriminatedUnion("type", [
   }),
   /** An ended task taken back among the live ones, because a new task depends on it. */
   z.object({ type: z.literal("TaskRetained"), at, task: TaskRecord }),
-  z.object({ type: z.enum(taskFactTypes), at, taskId: TaskId, set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial() }),
+  z.object({
+    type: z.enum(taskFactTypes),
+    at,
+    taskId: TaskId,
+    set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial(),
+  }),
   /** An agent id seen for the first time. */
   z.object({ type: z.literal("AgentAdded"), at, agent: AgentRecord }),
   z.object({ type: z.enum(agentFactTypes), at, agentId: AgentId, set: AgentRecord.omit({ agentId: true }).partial() }),

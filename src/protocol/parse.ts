@@ -9,7 +9,9 @@ export interface ParseFailure {
   readonly fields: readonly string[];
 }
 
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: ParseFailure };
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: ParseFailure };
 
 /** Holds a decoded JSON value against its schema; unknown fields are dropped, never passed on. */
 export function parseMessage<S extends z.ZodType>(schema: S, value: unknown): Parsed<z.infer<S>> {

@@ -2,7 +2,6 @@ import { z } from "zod";
 import { DURATION_MS_MAX } from "./limits.js";
 
 /** A length of time in integer milliseconds. */
-export const DurationMs = z.int().min(0).max(DURATION_MS_MAX);
 export const PositiveDurationMs = z.int().min(1).max(DURATION_MS_MAX);
 
 /** An instant, epoch milliseconds. */

@@ -56,7 +56,10 @@ export function topologyOf(namespace: Namespace): Topology {
       persistence: "async",
     },
     tasks: { bucket: `${namespace}_tasks`, description: "Perdure: unfinished tasks." },
-    endedTasks: { bucket: `${namespace}_tasks_ended`, description: "Perdure: ended tasks, until their retention is over." },
+    endedTasks: {
+      bucket: `${namespace}_tasks_ended`,
+      description: "Perdure: ended tasks, until their retention is over.",
+    },
     agents: { bucket: `${namespace}_agents`, description: "Perdure: registered agents." },
     meta: { bucket: `${namespace}_meta`, description: "Perdure: the leader's lease and the checkpoint." },
   };

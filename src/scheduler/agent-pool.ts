@@ -31,8 +31,11 @@ class Crew {
     this.capabilities = new Set(capabilities);
   }
 
-  get leastLoaded(): Place | undefined {
-    return this.#heap[0];
+  /** The first of its heap; where that is the one to avoid, the better of the two right behind it. */
+  leastLoaded(avoid: AgentId | null): Place | undefined {
+    const [first, left, right] = this.#heap;
+    if (first?.agentId !== avoid) return first;
+    return left !== undefined && right !== undefined && isLessLoaded(right, left) ? right : left;
   }
 
   /** Puts the agent where its load belongs, or out of the heap where it has no free place. */
@@ -133,17 +136,20 @@ export class AgentPool {
   /** Whether this one could take a task with these requirements right now. */
   isFree(agentId: AgentId, capabilities: readonly string[]): boolean {
     const place = this.#places.get(agentId);
-    return place !== undefined && place.position !== -1 && capabilities.every((name) => place.crew.capabilities.has(name));
+    return (
+      place !== undefined && place.position !== -1 && capabilities.every((name) => place.crew.capabilities.has(name))
+    );
   }
 
-  /** The least loaded agent with a free place and these capabilities. */
-  choose(capabilities: readonly string[]): AgentId | undefined {
+  /** The least loaded agent with a free place and these capabilities; the one to avoid only if there is no other. */
+  choose(capabilities: readonly string[], avoid: AgentId | null = null): AgentId | undefined {
     let best: Place | undefined;
     for (const crew of this.#crewsFor(capabilities)) {
-      const head = crew.leastLoaded;
+      const head = crew.leastLoaded(avoid);
       if (head !== undefined && (best === undefined || isLessLoaded(head, best))) best = head;
     }
-    return best?.agentId;
+    if (best !== undefined || avoid === null) return best?.agentId;
+    return this.isFree(avoid, capabilities) ? avoid : undefined;
   }
 
   /** An agent without a place (its record expired while nobody led) has none to take either. */

@@ -48,7 +48,8 @@ export class Line {
 
   /** Takes out the task that `first` returned. */
   takeFirst(record: TaskRecord): void {
-    if (this.#heapOf(record).pop() !== record) throw new Error(`task ${record.spec.taskId} is not the first of its line`);
+    if (this.#heapOf(record).pop() !== record)
+      throw new Error(`task ${record.spec.taskId} is not the first of its line`);
     this.#size -= 1;
   }
 

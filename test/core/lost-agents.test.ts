@@ -246,3 +246,17 @@ it("keeps an agent that still has work when its record is to be forgotten", () =
   engine.core.ledger.forgetAgent(engine.agent("k-1").agentId);
   expect([busy, engine.core.ledger.agents.size]).toEqual([true, 1]);
 });
+
+it("forgets an agent after a week, before the store drops its record, and not earlier", () => {
+  const engine = new Engine();
+  engine.register("k-1");
+  engine.register("k-2");
+  engine.lose("k-1");
+  const week = 7 * 86_400_000;
+  const known = [week - 3 * 3_600_000, 2 * 3_600_000].map((ms) => {
+    engine.pass(ms);
+    return [...engine.core.ledger.agents.keys()];
+  });
+  expect(known).toEqual([["k-1", "k-2"], ["k-2"]]);
+  expect(engine.register("k-1")).toMatchObject({ incarnation: 1 });
+});

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { ANSWER_TIMEOUT_MS } from "../../src/core/settings.js";
+import { agentId } from "../support/given.js";
 import { Engine, type Submission } from "./engine.js";
 
 function givenAssigned(task: Submission = {}): Engine {
@@ -116,6 +117,18 @@ it("sends an assignment again that nobody answered, then moves it, counted", () 
     [first, first],
     { state: "assigned", attempt: 2, failure: { type: "TASK_NOT_ACCEPTED" } },
   ]);
+});
+
+it("gives a task that nobody accepted to another agent, however loaded that is", () => {
+  const engine = new Engine();
+  engine.register("deaf");
+  engine.register("k-2", { maxConcurrentTasks: 3 });
+  engine.submit({ taskId: "t-0" }, { preferredAgentId: agentId("k-2") });
+  engine.submit({ taskId: "t-1" }, { preferredAgentId: agentId("deaf") });
+  engine.accept("t-0");
+  engine.pass(ANSWER_TIMEOUT_MS);
+  engine.pass(ANSWER_TIMEOUT_MS);
+  expect(engine.task("t-1")).toMatchObject({ state: "assigned", attempt: 2, agentId: "k-2" });
 });
 
 it("waits no longer for an answer once the agent gave one", () => {

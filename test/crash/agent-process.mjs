@@ -1,6 +1,6 @@
 /**
- * An agent in a process of its own, from the compiled code. Its tasks end when the parent says so: "finish" ends all it
- * has and will get. Argument: {servers, namespace, id, maxConcurrentTasks}. Says "registered", {started} for each attempt
+ * An agent in a process of its own, from the compiled code. Its tasks end when the parent says so, and only then: "finish"
+ * ends all it has and will get. Argument: {servers, namespace, id, maxConcurrentTasks}. Says "registered", {started} for each attempt
  * and {closed} to its parent.
  */
 import { agent } from "../../dist/src/agent/agent.js";
@@ -14,10 +14,7 @@ const finished = new Promise((resolve) => {
 
 const hold = async (context) => {
   process.send({ started: { taskId: context.taskId, attempt: context.attempt } });
-  await Promise.race([
-    finished,
-    new Promise((_, reject) => context.signal.addEventListener("abort", () => reject(context.signal.reason))),
-  ]);
+  await finished;
   return `${context.taskId} by ${id} in ${process.pid}`;
 };
 const self = agent(id, { ...options, tasks: { hold }, logger: createLogger("silent") });

@@ -123,10 +123,14 @@ export class Scene {
   }
 
   /** Asks until it is answered, whatever dies meanwhile: each try is short, the ids are the same. */
-  submit(task: NewTask & { readonly taskId: string }): Promise<string> {
+  submit(task: NewTask & { readonly taskId: string }, preferredAgentId?: string): Promise<string> {
     const messageId = randomUUID();
     return this.#untilAnswered(`task ${task.taskId} is accepted`, async () => {
-      const { taskId } = await this.client.submit(task, { messageId, timeoutMs: 500 });
+      const { taskId } = await this.client.submit(task, {
+        messageId,
+        timeoutMs: 500,
+        ...(preferredAgentId === undefined ? {} : { preferredAgentId }),
+      });
       return taskId;
     });
   }

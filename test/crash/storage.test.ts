@@ -141,6 +141,21 @@ const others: readonly End[] = [
 ];
 const byId = (ends: readonly End[]): readonly End[] => [...ends].sort(([a], [b]) => a.localeCompare(b));
 
+it("gives a task what its dependency returned, though that left memory for the bucket of ended tasks", async () => {
+  const scene = await givenScene(nats);
+  const orchestrator = await scene.startOrchestrator();
+  await scene.startAgent("k-1", { early: () => "result" });
+  await scene.submit({ taskId: "early", type: "early" });
+  await until("the result is copied", async () => (await scene.tasksIn("endedTasks")).has("early"));
+  await scene.submit({ taskId: "late", type: "sum", dependencies: ["early"] });
+
+  await orchestrator.kill();
+  await scene.startOrchestrator();
+  await scene.startAgent("k-2", { sum: ({ dependencyResults }) => dependencyResults });
+
+  expect(await scene.untilEnded("late")).toMatchObject({ state: "completed", output: { early: "result" } });
+});
+
 it.each<StorageMilestone | "never">(["never", ...(Object.keys(moments) as StorageMilestone[])])(
   "ends the same when the orchestrator dies at: %s",
   async (moment) => {

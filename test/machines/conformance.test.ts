@@ -3,8 +3,8 @@
  * random records and events, is taken by xstate too: both must say the same.
  */
 import fc from "fast-check";
-import { type AnyMachineSnapshot, type AnyStateMachine, createMachine, transition } from "xstate";
 import { expect, test } from "vitest";
+import { type AnyMachineSnapshot, type AnyStateMachine, createMachine, transition } from "xstate";
 import { agentMachine } from "../../src/machines/agent.machine.js";
 import { flatMachine } from "../../src/machines/flat-machine.js";
 import { orchestratorMachine } from "../../src/machines/orchestrator.machine.js";
@@ -33,7 +33,11 @@ const payload = fc.record({
   jitterMs: fc.integer({ min: 0, max: 100 }),
   reason: fc.string(),
   instanceId: fc.string(),
-  registration: fc.record({ agentId: fc.constant("a-1"), capabilities: fc.array(fc.string()), maxConcurrentTasks: fc.nat() }),
+  registration: fc.record({
+    agentId: fc.constant("a-1"),
+    capabilities: fc.array(fc.string()),
+    maxConcurrentTasks: fc.nat(),
+  }),
 });
 
 const taskContext = fc.record({
@@ -94,7 +98,8 @@ test.each(cases)("the %s machine takes the steps that xstate takes", (_, machine
       const [next, actions] = transition(machine, snapshot, event);
       expect(step.target ?? state).toBe(next.value);
       expect({ ...context, ...step.change }).toEqual(next.context);
-      expect(step.emitted).toEqual(actions.filter((action) => action.type === "emit").map((action) => action.params));
+      const asked = actions as readonly { readonly type: string; readonly params?: unknown }[];
+      expect(step.emitted).toEqual(asked.filter(({ type: name }) => name === "emit").map(({ params }) => params));
     }),
     { numRuns: 3_000 },
   );

@@ -75,6 +75,14 @@ it("gives an agent that registers with fewer places nothing until it has one fre
   expect(chosen).toEqual([undefined, undefined, "k-1"]);
 });
 
+it("avoids an agent as long as there is another, however loaded", () => {
+  const pool = givenPool({ maxConcurrentTasks: 2 }, { maxConcurrentTasks: 2 });
+  pool.occupy(agentId("k-2"));
+  const other = pool.choose(["ocr"], agentId("k-1"));
+  pool.occupy(agentId("k-2"));
+  expect([other, pool.choose(["ocr"], agentId("k-1"))]).toEqual(["k-2", "k-1"]);
+});
+
 it("finds a crew that came after it was asked for", () => {
   const pool = givenPool();
   expect(pool.choose(["gpu"])).toBeUndefined();
@@ -96,7 +104,7 @@ interface Member {
 }
 
 /** By the rule, without a data structure. */
-function naiveChoice(members: Iterable<Member>, needed: readonly string[]): string | undefined {
+function naiveChoice(members: Iterable<Member>, needed: readonly string[], avoid: string): string | undefined {
   const able = [...members].filter(
     ({ record, active }) =>
       record.state === "healthy" &&
@@ -105,6 +113,7 @@ function naiveChoice(members: Iterable<Member>, needed: readonly string[]): stri
   );
   able.sort(
     (a, b) =>
+      Number(a.record.agentId === avoid) - Number(b.record.agentId === avoid) ||
       a.active / a.record.maxConcurrentTasks - b.active / b.record.maxConcurrentTasks ||
       a.lastAssignment - b.lastAssignment ||
       (a.record.agentId < b.record.agentId ? -1 : 1),
@@ -121,8 +130,8 @@ const anyAct = fc.oneof(
     maxConcurrentTasks: fc.integer({ min: 1, max: 4 }),
     state: fc.constantFrom(...agentStates, "healthy" as const, "healthy" as const),
   }),
-  fc.record({ kind: fc.constant("assign" as const), needed: anyCapabilities }),
-  fc.record({ kind: fc.constant("assign" as const), needed: fc.constant([]) }),
+  fc.record({ kind: fc.constant("assign" as const), needed: anyCapabilities, avoid: fc.nat({ max: 9 }) }),
+  fc.record({ kind: fc.constant("assign" as const), needed: fc.constant([]), avoid: fc.nat({ max: 9 }) }),
   fc.record({ kind: fc.constant("release" as const), which: fc.nat({ max: 7 }) }),
   fc.record({ kind: fc.constant("drop" as const), which: fc.nat({ max: 7 }) }),
 );
@@ -134,9 +143,9 @@ function play(acts: readonly Act[], expectSame: (chosen: string | undefined, nai
   const pool = new AgentPool();
   const members = new Map<AgentId, Member>();
   let assignments = 0;
-  const assign = (needed: readonly string[]): void => {
-    const chosen = pool.choose(needed);
-    expectSame(chosen, naiveChoice(members.values(), needed));
+  const assign = (needed: readonly string[], avoid: AgentId): void => {
+    const chosen = pool.choose(needed, avoid);
+    expectSame(chosen, naiveChoice(members.values(), needed, avoid));
     const member = chosen === undefined ? undefined : members.get(chosen);
     if (chosen === undefined || member === undefined) return;
     pool.occupy(chosen);
@@ -146,7 +155,7 @@ function play(acts: readonly Act[], expectSame: (chosen: string | undefined, nai
   };
   for (const act of acts) {
     if (act.kind === "assign") {
-      assign(act.needed);
+      assign(act.needed, agentId(`k-${act.avoid}`));
       continue;
     }
     const id = agentId(`k-${act.which}`);

@@ -59,7 +59,7 @@ it("tells of each member of a batch once, and of a repeated submission nothing",
 it("lets a client hear of an end only after it could be asked for", async () => {
   await using engine = await Engine.start(nats.url);
   const agent = await engine.agent("k-1", { maxConcurrentTasks: 50 });
-  const ids = [];
+  const ids: Promise<string>[] = [];
   for (let index = 0; index < 50; index += 1) ids.push(engine.submitted({ type: "ocr" }));
   await Promise.all(ids);
   for (const _ of ids) {

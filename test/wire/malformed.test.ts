@@ -34,7 +34,6 @@ const malformed: Readonly<Record<string, string | Uint8Array>> = {
   "a text": '"text"',
   "a list": `[{${envelope}}]`,
   "an empty object": "{}",
-  "a byte order mark": `\uFEFF{${envelope}}`,
   "bytes that are no UTF-8": Uint8Array.of(0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d),
   "UTF-16": Buffer.from(`{${envelope}}`, "utf16le"),
   "a cut character in an otherwise good message": Buffer.concat([
