@@ -103,6 +103,7 @@ export function buildAgentParts(
     tokens: function* () {
       yield* runner.tokens();
       yield* handedBack.tokens();
+      yield* outbox.tokens();
     },
     onOrder: hooks.onHeartbeatReply,
     onTokensNotOurs: (tokens) => runner.forget(tokens),

@@ -46,6 +46,11 @@ export class ResultOutbox {
     return this.#bodies.size >= RESULTS_MAX || this.#length >= LENGTH_MAX;
   }
 
+  /** Of the attempts whose results wait to be acknowledged. */
+  tokens(): Iterable<string> {
+    return this.#bodies.keys();
+  }
+
   has(token: string): boolean {
     return this.#bodies.has(token);
   }

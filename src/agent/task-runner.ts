@@ -94,6 +94,14 @@ export class TaskRunner {
       return;
     }
     const { task, timestamp } = parsed.value;
+    if (task.incarnation !== undefined && task.incarnation !== this.#options.incarnation()) {
+      // Meant for another process of this id; if it is this one after all, it is sent again.
+      this.#options.logger.warn(
+        { taskId: task.taskId, incarnation: task.incarnation },
+        "left an assignment to another incarnation",
+      );
+      return;
+    }
     if (this.#answerRepeated(task)) return;
     const { handedBack, maxConcurrentTasks, outbox, logger } = this.#options;
     if (!this.#takesWork || this.#occupied >= maxConcurrentTasks) {

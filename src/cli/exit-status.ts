@@ -28,12 +28,12 @@ const statusByCode: Readonly<Record<ErrorCode, ExitStatus>> = {
   QUEUE_FULL: refused,
   BATCH_TOO_LARGE: refused,
   NOT_FOUND: notFound,
-  NOT_CANCELLABLE: refused,
   NOT_READY: refused,
 
   DEPENDENCY_FAILED: taskFailed,
   AGENT_LOST: taskFailed,
   AGENT_SUPERSEDED: taskFailed,
+  ATTEMPT_LOST: taskFailed,
   CANCELLED_BY_AGENT: taskFailed,
   TASK_NOT_ACCEPTED: taskFailed,
   TASK_TIMED_OUT: taskFailed,

@@ -8,7 +8,13 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { Liveness } from "../scheduler/liveness.js";
 import type { Ledger } from "./ledger.js";
 import { isOfAttempt, type ResultVerdict, screenResult } from "./result-screen.js";
-import { AGENT_SWEEP_INTERVAL_MS, AGENT_TOMBSTONE_MS, type Chance, RELEASE_DELAY_MS } from "./settings.js";
+import {
+  AGENT_SWEEP_INTERVAL_MS,
+  AGENT_TOMBSTONE_MS,
+  type Chance,
+  type CoreSettings,
+  RELEASE_DELAY_MS,
+} from "./settings.js";
 
 /** The instants of one event: the wall clock for records, the monotonic one for liveness. */
 export interface Instant {
@@ -33,8 +39,12 @@ export class AgentDuties {
   readonly #chance: Chance;
   /** On the monotonic clock. */
   #sweepAt = 0;
+  /** Attempts that their agent's heartbeats leave out: since when, on the monotonic clock. */
+  readonly #missingSince = new Map<AgentId, Map<string, number>>();
+  readonly #missingLimitMs: number;
 
-  constructor(ledger: Ledger, liveness: Liveness, chance: Chance) {
+  constructor(ledger: Ledger, liveness: Liveness, chance: Chance, settings: CoreSettings) {
+    this.#missingLimitMs = settings.unhealthyThresholdMs;
     this.#ledger = ledger;
     this.#liveness = liveness;
     this.#chance = chance;
@@ -91,6 +101,8 @@ export class AgentDuties {
     }
     this.#liveness.heard(sender, now.monotonicAt, now.at, message.metrics);
     if (record.state === "unhealthy") this.#recover(record, now.at);
+    if (message.tokens !== undefined && message.incarnation === incarnation)
+      this.#checkHeld(record, message.tokens, now);
     if (tokens.length === 0) return { state: "registered", incarnation, cancel: [] };
     const current = new Set<string | null>();
     for (const task of this.#ledger.activeTasks.get(sender) ?? []) current.add(task.token);
@@ -216,9 +228,31 @@ export class AgentDuties {
     }
   }
 
+  /** An agent may live on without an attempt it had accepted: its result was unreadable, or a zombie took it and died. */
+  #checkHeld(agent: AgentRecord, tokens: readonly string[], now: Instant): void {
+    const { agentId } = agent;
+    const missingBefore = this.#missingSince.get(agentId);
+    this.#missingSince.delete(agentId);
+    const held = new Set(tokens);
+    const missing = new Map<string, number>();
+    for (const record of this.#ledger.activeTasks.get(agentId) ?? []) {
+      const { token, state, spec, attempt } = record;
+      if (token === null || state !== "running" || held.has(token)) continue;
+      const since = missingBefore?.get(token) ?? now.monotonicAt;
+      if (now.monotonicAt - since < this.#missingLimitMs) {
+        missing.set(token, since);
+        continue;
+      }
+      const message = `agent ${agentId} lives but has not had attempt ${attempt} of task ${spec.taskId} for a while`;
+      this.#move(record, { type: "AgentReplaced", at: now.at, failure: { type: "ATTEMPT_LOST", message } });
+    }
+    if (missing.size > 0) this.#missingSince.set(agentId, missing);
+  }
+
   #lose(agent: AgentRecord, reason: string, at: number): void {
     this.#ledger.commitAgent(agent, { type: "LostThresholdPassed", at, reason });
     this.#liveness.forget(agent.agentId);
+    this.#missingSince.delete(agent.agentId);
     const tasks = [...(this.#ledger.activeTasks.get(agent.agentId) ?? [])];
     const named = tasks.slice(0, NAMED_TASKS_MAX).map((record) => record.spec.taskId);
     this.#announce("AGENT_LOST", agent, { taskIds: named, taskCount: tasks.length });

@@ -48,7 +48,7 @@ export class Core {
     this.#settings = options.settings;
     this.#onDecision = options.onDecision;
     this.#liveness = new Liveness(options.settings, options.monotonicNow);
-    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance);
+    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance, options.settings);
     this.#placement = new Placement(this.ledger, options.settings, options.chance);
     for (const agent of this.ledger.agents.values()) {
       if (agent.state !== "lost" && agent.state !== "gone") this.#liveness.watch(agent.agentId, options.monotonicNow);

@@ -177,9 +177,15 @@ export class Ledger {
     const step = stepAgent(record, event);
     if (!step.accepted) return false;
     if (Object.keys(step.change).length > 0) {
+      const hadEnded = record.endedAt !== null;
       Object.assign(record, step.change);
       const type = agentFactType(event.type, record.state);
-      this.#outbox.facts.push({ type, at: event.at, agentId: record.agentId, set: step.change });
+      // The stored record of one that had ended may have expired by now: the fact has to hold all of the new one.
+      this.#outbox.facts.push(
+        hadEnded && record.endedAt === null
+          ? { type: "AgentAdded", at: event.at, agent: { ...record } }
+          : { type, at: event.at, agentId: record.agentId, set: step.change },
+      );
       this.#markAgentDirty(record.agentId);
       this.pool.put(record);
     }

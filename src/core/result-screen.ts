@@ -34,7 +34,7 @@ export function screenResult(
   if (!isOfAttempt(record, result, sender, agent)) {
     return { kind: "refused", code: "RESULT_STALE", message: `${what}: ${standing(record)}.` };
   }
-  if (!endedStates.has(record.state)) return { kind: "current" };
+  if (!endedStates.has(record.state)) return screenUnfinished(record, result, what);
   if (isSameOutcome(record, result)) return { kind: "duplicate" };
   if (!endedByResult(record)) {
     return {
@@ -48,6 +48,24 @@ export function screenResult(
     code: "RESULT_CONFLICT",
     message: `${what}: the task ended ${record.state} already and this says something else; the first holds.`,
   };
+}
+
+/** Failures that the engine found by itself, having given the attempt up; any other was reported by the agent. */
+const givenUpFor: ReadonlySet<string> = new Set([
+  "AGENT_LOST",
+  "AGENT_SUPERSEDED",
+  "ATTEMPT_LOST",
+  "TASK_TIMED_OUT",
+  "TASK_NOT_ACCEPTED",
+]);
+
+/** Between two attempts a first result still counts; a second one of an attempt that reported its failure does not. */
+function screenUnfinished(record: TaskRecord, result: TaskResult, what: string): ResultVerdict {
+  const between = record.state === "backoff" || record.state === "queued";
+  if (!between || record.failure === null || givenUpFor.has(record.failure.type)) return { kind: "current" };
+  if (result.status === "failed") return { kind: "duplicate" };
+  const message = `${what}: it reported the attempt as failed before; the first holds.`;
+  return { kind: "refused", code: "RESULT_CONFLICT", message };
 }
 
 /** Whether the sender holds the attempt: by its token, or, without one, by agent, incarnation and attempt. */

@@ -3,7 +3,7 @@ import { canonicalJson } from "../protocol/canonical-json.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
-import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
+import { BATCH_TASKS_MAX, FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
 import { completeRetryPolicy } from "../protocol/retry-policy.js";
 import type { TaskSubmission } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../protocol/task-record.js";
@@ -43,6 +43,13 @@ export function idsNamedBy(request: Pick<SubmissionRequest, "messageId" | "tasks
 }
 
 export function submit(ledger: Ledger, settings: CoreSettings, request: SubmissionRequest, at: number): Submitted {
+  if (request.tasks.length > BATCH_TASKS_MAX) {
+    return refuse(
+      "BATCH_TOO_LARGE",
+      `the batch has ${request.tasks.length} tasks and at most ${BATCH_TASKS_MAX} are accepted in one piece; nothing was accepted. Submit it in parts, dependencies first.`,
+      { tasks: request.tasks.length, maximumTasks: BATCH_TASKS_MAX },
+    );
+  }
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request.preferredAgentId));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
 

@@ -77,6 +77,7 @@ export function assignmentOf(record: TaskRecord, token: string, ledger: Ledger):
     input: spec.input,
     attempt: record.attempt,
     token,
+    ...(record.incarnation === null ? {} : { incarnation: record.incarnation }),
     priority: spec.priority,
     dependencyResults: Object.fromEntries(spec.dependencies.map((id) => [id, ledger.tasks.get(id)?.output ?? null])),
     metadata: spec.metadata ?? {},

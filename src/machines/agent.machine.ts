@@ -12,8 +12,7 @@ import type { AgentRecord } from "../protocol/agent-record.js";
 import type { Effect } from "./effect.js";
 
 /** Every event carries `at`: the orchestrator's wall clock, epoch milliseconds. */
-export type AgentEvent = { readonly at: number } & /** The process that is known already says again what it is. */
-(
+export type AgentEvent = { readonly at: number } /** The process that is known already says again what it is. */ & (
   | { readonly type: "RegisteredAgain"; readonly registration: AgentRegistration }
   /** Another process under this id: the next incarnation. */
   | { readonly type: "Replaced"; readonly registration: AgentRegistration; readonly instanceId: string }

@@ -7,7 +7,7 @@
  * Diagram: docs/machines/task.md, drawn from this file.
  */
 import { assign, setup } from "xstate";
-import type { Failure, Usage } from "../protocol/failure.js";
+import { addUsage, type Failure, type Usage } from "../protocol/failure.js";
 import type { AgentId } from "../protocol/ids.js";
 import { CANCEL_GRACE_MS } from "../protocol/limits.js";
 import { retryDelayMs } from "../protocol/retry-policy.js";
@@ -96,7 +96,9 @@ export const taskMachine = setup({
   guards: {
     mayRetry: ({ context, event }) =>
       canRetry(context, (event as FailedEvent).failure, afterBackoff(context, event.at)),
-    mayRetryAtOnce: ({ context, event }) => canRetry(context, (event as FailedEvent).failure, event.at),
+    survivesReplacement: ({ context, event }) =>
+      context.lostIncarnations + 1 < LOST_INCARNATIONS_MAX &&
+      canRetry(context, (event as FailedEvent).failure, event.at),
     mayRetryAfterTimeout: ({ context, event }) =>
       canRetry(context, attemptTimedOut(context), afterBackoff(context, event.at)),
     mayRetryUnaccepted: ({ context, event }) => canRetry(context, notAccepted(context), event.at),
@@ -137,14 +139,16 @@ export const taskMachine = setup({
     ),
     keepOutput: assign(({ event }) =>
       event.type === "AttemptCompleted"
-        ? { ...noDeadlines, output: event.output ?? null, usage: event.usage, failure: null, endedAt: event.at }
+        ? { ...noDeadlines, output: event.output ?? null, failure: null, endedAt: event.at }
         : {},
     ),
     keepFailure: assign(({ event }) => {
-      const failed = event as FailedEvent | Extract<TaskEvent, { type: "DependencyFailed" }>;
-      const usage = failed.type === "AttemptFailed" ? { usage: failed.usage } : {};
-      return { ...noDeadlines, ...usage, failure: failed.failure, endedAt: event.at };
+      const { failure } = event as FailedEvent | Extract<TaskEvent, { type: "DependencyFailed" }>;
+      return { ...noDeadlines, failure, endedAt: event.at };
     }),
+    countUsage: assign(({ context, event }) =>
+      "usage" in event ? { usage: addUsage(context.usage, event.usage) } : {},
+    ),
     keepAttemptTimeout: assign(({ context, event }) => ({
       ...noDeadlines,
       failure: attemptTimedOut(context),
@@ -173,16 +177,10 @@ export const taskMachine = setup({
       return { ...noDeadlines, lostIncarnations, failure: poison, endedAt: event.at };
     }),
     /** What failed before is no reason of this end. */
-    keepCancellation: assign(({ event }) => ({
-      ...noDeadlines,
-      failure: null,
-      ...(event.type === "AttemptCancelled" || event.type === "AttemptFailed" ? { usage: event.usage } : {}),
-      endedAt: event.at,
-    })),
+    keepCancellation: assign(({ event }) => ({ ...noDeadlines, failure: null, endedAt: event.at })),
     scheduleRetry: assign(({ context, event }) => {
       const { failure } = event as FailedEvent;
-      const usage = event.type === "AttemptFailed" ? { usage: event.usage } : {};
-      return { ...noDeadlines, ...usage, failure, retryAt: afterBackoff(context, event.at) };
+      return { ...noDeadlines, failure, retryAt: afterBackoff(context, event.at) };
     }),
     scheduleRetryAfterLoss: assign(({ context, event }) => {
       const lost = event as Extract<TaskEvent, { type: "AgentLost" }>;
@@ -199,7 +197,11 @@ export const taskMachine = setup({
       retryAt: afterBackoff(context, event.at),
     })),
     retryUnacceptedAtOnce: assign(({ context }) => ({ ...noDeadlines, failure: notAccepted(context) })),
-    retryAtOnce: assign(({ event }) => ({ ...noDeadlines, failure: (event as FailedEvent).failure })),
+    retryAtOnce: assign(({ context, event }) => ({
+      ...noDeadlines,
+      failure: (event as FailedEvent).failure,
+      lostIncarnations: context.lostIncarnations + 1,
+    })),
     /** The attempt never counted: its number is used again, under another token. */
     uncountAttempt: assign(({ context }) => ({ ...noDeadlines, attempt: context.attempt - 1, token: null })),
     uncountAttemptForNow: assign(({ context, event }) => ({
@@ -245,7 +247,7 @@ export const taskMachine = setup({
       on: {
         Assigned: { target: "assigned", actions: ["takeAssignment", { type: "emit", params: dispatch }] },
         // The previous attempt's agent was given up and answers after all, before anybody else began: work saved.
-        AttemptCompleted: { target: "completed", actions: "keepOutput" },
+        AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
         AttemptFailed: { actions: "ignoreOfGivenUpAttempt" },
         AttemptCancelled: { actions: "ignoreOfGivenUpAttempt" },
         Accepted: { actions: "ignoreOfGivenUpAttempt" },
@@ -260,10 +262,10 @@ export const taskMachine = setup({
       on: {
         Accepted: { target: "running", actions: "clearAnswerBy" },
         Progressed: { target: "running", actions: "keepProgress" },
-        AttemptCompleted: { target: "completed", actions: "keepOutput" },
+        AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
         AttemptFailed: [
-          { guard: "mayRetry", target: "backoff", actions: "scheduleRetry" },
-          { target: "failed", actions: "keepFailure" },
+          { guard: "mayRetry", target: "backoff", actions: ["scheduleRetry", "countUsage"] },
+          { target: "failed", actions: ["keepFailure", "countUsage"] },
         ],
         Released: [
           { guard: "handedBackWithDelay", target: "backoff", actions: "uncountAttemptForNow" },
@@ -294,8 +296,8 @@ export const taskMachine = setup({
           { target: "failed", actions: "keepPoison" },
         ],
         AgentReplaced: [
-          { guard: "mayRetryAtOnce", target: "queued", actions: "retryAtOnce" },
-          { target: "failed", actions: "keepFailure" },
+          { guard: "survivesReplacement", target: "queued", actions: "retryAtOnce" },
+          { target: "failed", actions: "keepPoison" },
         ],
         CancelRequested: { target: "cancelling", actions: ["startCancelGrace", { type: "emit", params: stop }] },
       },
@@ -305,10 +307,10 @@ export const taskMachine = setup({
       on: {
         Accepted: { actions: "ignoreRepeatedAcceptance" },
         Progressed: { actions: "keepProgress" },
-        AttemptCompleted: { target: "completed", actions: "keepOutput" },
+        AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
         AttemptFailed: [
-          { guard: "mayRetry", target: "backoff", actions: "scheduleRetry" },
-          { target: "failed", actions: "keepFailure" },
+          { guard: "mayRetry", target: "backoff", actions: ["scheduleRetry", "countUsage"] },
+          { target: "failed", actions: ["keepFailure", "countUsage"] },
         ],
         Released: [
           { guard: "handedBackWithDelay", target: "backoff", actions: "uncountAttemptForNow" },
@@ -330,8 +332,8 @@ export const taskMachine = setup({
           { target: "failed", actions: "keepPoison" },
         ],
         AgentReplaced: [
-          { guard: "mayRetryAtOnce", target: "queued", actions: "retryAtOnce" },
-          { target: "failed", actions: "keepFailure" },
+          { guard: "survivesReplacement", target: "queued", actions: "retryAtOnce" },
+          { target: "failed", actions: "keepPoison" },
         ],
         CancelRequested: { target: "cancelling", actions: ["startCancelGrace", { type: "emit", params: stop }] },
       },
@@ -340,9 +342,9 @@ export const taskMachine = setup({
     cancelling: {
       on: {
         // Finished before it heard of the cancellation: the work is done and counts.
-        AttemptCompleted: { target: "completed", actions: "keepOutput" },
-        AttemptFailed: { target: "cancelled", actions: "keepCancellation" },
-        AttemptCancelled: { target: "cancelled", actions: "keepCancellation" },
+        AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
+        AttemptFailed: { target: "cancelled", actions: ["keepCancellation", "countUsage"] },
+        AttemptCancelled: { target: "cancelled", actions: ["keepCancellation", "countUsage"] },
         Released: { target: "cancelled", actions: "keepCancellation" },
         Undeliverable: { target: "cancelled", actions: "keepCancellation" },
         AnswerOverdue: { target: "cancelled", actions: "keepCancellation" },
@@ -359,7 +361,7 @@ export const taskMachine = setup({
     backoff: {
       on: {
         RetryDue: { target: "queued", actions: "clearRetryAt" },
-        AttemptCompleted: { target: "completed", actions: "keepOutput" },
+        AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
         AttemptFailed: { actions: "ignoreOfGivenUpAttempt" },
         AttemptCancelled: { actions: "ignoreOfGivenUpAttempt" },
         Accepted: { actions: "ignoreOfGivenUpAttempt" },

@@ -91,7 +91,10 @@ export class AgentIntake {
       return;
     }
     const { status } = report.value;
-    if (status.agentId !== sender) return this.#refuse(message, otherAgent);
+    if (status.agentId !== sender) {
+      this.#refuse(message, otherAgent);
+      return;
+    }
     if (this.#refuseTooLarge(message, "progress", status.progress)) return;
     this.#options.core.report(sender, status, this.#now());
   }
@@ -103,7 +106,10 @@ export class AgentIntake {
       this.#refuse(message, parsed.ok ? wrongSubject : parsed.failure);
       return;
     }
-    if (parsed.value.agentId !== sender) return this.#refuse(message, otherAgent);
+    if (parsed.value.agentId !== sender) {
+      this.#refuse(message, otherAgent);
+      return;
+    }
     if (this.#refuseTooLarge(message, "metrics", parsed.value.metrics)) return;
     const { core, loop, stamp, heartbeatIntervalMs, subjects, connection } = this.#options;
     const { state, incarnation, cancel } = core.heartbeat(sender, parsed.value, this.#now());

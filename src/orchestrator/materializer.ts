@@ -63,6 +63,8 @@ const INTERVAL_MS = 250;
 const YOUNG_MS = 1_000;
 /** Trimming is a request to the server each; it need not follow every checkpoint. */
 const TRIM_INTERVAL_MS = 5_000;
+/** How often memory is searched for agents that are out of their retention too. */
+const AGENT_SWEEP_INTERVAL_MS = 3_600_000;
 /** Ended tasks kept in memory for whoever asks right after the end. */
 const RECENT_MAX = 10_000;
 
@@ -79,6 +81,7 @@ export class Materializer {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #lastTrimAt = 0;
+  #lastSweepAt = 0;
   /** Ended tasks still in memory, oldest first. */
   #recent: TaskId[] = [];
   #state: "running" | "stopped" = "stopped";
@@ -115,6 +118,7 @@ export class Materializer {
     if (this.#state === "stopped") return;
     this.#timer = setTimeout(() => {
       const { ledger, logger } = this.#options;
+      this.#forgetAgents();
       const idle = ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0;
       if (idle) return this.#arm();
       this.#running = this.runOnce(YOUNG_MS)
@@ -213,6 +217,16 @@ export class Materializer {
       this.#lastTrimAt = clock.monotonicNow();
       await this.#options.trim(picture.checkpoint);
       await onMilestone?.("journal trimmed");
+    }
+  }
+
+  /** Drops agents from memory whose records have expired: ids may be new with every process of an agent. */
+  #forgetAgents(): void {
+    const { ledger, clock } = this.#options;
+    if (clock.monotonicNow() - this.#lastSweepAt < AGENT_SWEEP_INTERVAL_MS) return;
+    this.#lastSweepAt = clock.monotonicNow();
+    for (const { agentId, endedAt } of [...ledger.agents.values()]) {
+      if (endedAt !== null && clock.now() - endedAt > AGENT_TOMBSTONE_MS) ledger.forgetAgent(agentId);
     }
   }
 

@@ -54,7 +54,7 @@ const RENEWALS_PER_LEASE = 3;
 /** Between two terms that failed: long enough to be read in a log, short enough for a standby. */
 const TERM_RETRY_MS = 1_000;
 /** A stop copies what the last second left to copy; a server that takes longer for that is not there. */
-const STOP_PATIENCE_MS = 5_000;
+const STOP_PATIENCE_MS = 3_000;
 
 /**
  * Connects and makes the server's streams and buckets match; the rest goes on by itself.
@@ -164,7 +164,8 @@ class OrchestratorProcess implements Orchestrator {
     this.#leading.reject(error ?? new PerdureError("NOT_READY", "the orchestrator was stopped before it led"));
     this.#send({ type: "StopRequested" });
     this.#send({ type: "Drained" });
-    await connection.drain();
+    if (this.#patienceEnded.signal.aborted) await connection.close();
+    else await connection.drain();
     return error;
   }
 
@@ -182,6 +183,7 @@ class OrchestratorProcess implements Orchestrator {
       logger,
       onLost: () => end.resolve("lease lost"),
     });
+    await onMilestone?.("standing by");
     try {
       await lease.acquire(signal);
     } catch (cause) {
@@ -211,6 +213,7 @@ class OrchestratorProcess implements Orchestrator {
       });
       this.#send({ type: "Recovered" });
       this.#leading.resolve();
+      await onMilestone?.("leading");
       const reason = await Promise.race([end.promise, aborted(signal)]);
       if (reason === "stopped") {
         await leadership.stop();

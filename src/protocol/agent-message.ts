@@ -67,7 +67,10 @@ export const HeartbeatMessage = z.object({
   agentId: AgentId,
   metrics: z.record(z.string(), z.number()).default({}),
   incarnation: Incarnation.optional(),
-  /** Tokens of the attempts this agent has in hand, so that the reply can name those it should stop. */
+  /**
+   * Tokens of all attempts this agent has in hand, so that the reply can name those it should stop. An accepted attempt
+   * that is missing here for the unhealthy threshold is given to another agent.
+   */
   tokens: z.array(AttemptToken).max(100_000).optional(),
 });
 export type HeartbeatMessage = z.infer<typeof HeartbeatMessage>;
@@ -87,6 +90,8 @@ export const TaskAssignment = z.object({
   input: JsonValue.optional(),
   attempt: z.int().min(1),
   token: AttemptToken,
+  /** The incarnation it is meant for: an older process under the same id leaves it alone. */
+  incarnation: Incarnation.optional(),
   priority: Priority,
   /** When this attempt times out, by the orchestrator's clock. */
   deadlineAt: EpochMs.optional(),

@@ -16,12 +16,12 @@ export const errorCodes = [
   "QUEUE_FULL",
   "BATCH_TOO_LARGE",
   "NOT_FOUND",
-  "NOT_CANCELLABLE",
   "NOT_READY",
   // What happened to a task.
   "DEPENDENCY_FAILED",
   "AGENT_LOST",
   "AGENT_SUPERSEDED",
+  "ATTEMPT_LOST",
   "CANCELLED_BY_AGENT",
   "TASK_NOT_ACCEPTED",
   "TASK_TIMED_OUT",

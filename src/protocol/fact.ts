@@ -50,7 +50,7 @@ export const Fact = z.discriminatedUnion("type", [
     taskId: TaskId,
     set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial(),
   }),
-  /** An agent id seen for the first time. */
+  /** An agent id seen for the first time, or for the first time since it was lost or left. */
   z.object({ type: z.literal("AgentAdded"), at, agent: AgentRecord }),
   z.object({ type: z.enum(agentFactTypes), at, agentId: AgentId, set: AgentRecord.omit({ agentId: true }).partial() }),
 ]);

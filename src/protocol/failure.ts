@@ -17,3 +17,11 @@ export const Usage = z.object({
   model: z.string().max(256),
 });
 export type Usage = z.infer<typeof Usage>;
+
+/** What all attempts of a task cost together; the model is the last one's. */
+export function addUsage(before: Usage | null, more: Usage | null): Usage | null {
+  if (before === null || more === null) return more ?? before;
+  const input = before.tokens.input + more.tokens.input;
+  const output = before.tokens.output + more.tokens.output;
+  return { cost: before.cost + more.cost, tokens: { input, output }, model: more.model };
+}

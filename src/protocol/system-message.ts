@@ -92,7 +92,6 @@ export const systemEventTypes = [
   "AGENT_DRAINING",
   "AGENT_GONE",
   "TASK_SUBMITTED",
-  "TASK_ASSIGNED",
   "TASK_RETRYING",
   "TASK_COMPLETED",
   "TASK_FAILED",

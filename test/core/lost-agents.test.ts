@@ -260,3 +260,38 @@ it("forgets an agent after a week, before the store drops its record, and not ea
   expect(known).toEqual([["k-1", "k-2"], ["k-2"]]);
   expect(engine.register("k-1")).toMatchObject({ incarnation: 1 });
 });
+
+it("gives a task to another agent when its own lives on without the attempt", () => {
+  const engine = givenRunning();
+  const { token } = engine.task("t-1");
+  engine.heartbeat("k-1", { incarnation: 1, tokens: [token ?? ""] });
+  engine.heartbeat("k-1", { incarnation: 1, tokens: [] });
+  engine.now += 2_999;
+  engine.heartbeat("k-1", { incarnation: 1, tokens: [] });
+  expect(engine.states("t-1")).toEqual(["running"]);
+  engine.now += 1;
+  engine.heartbeat("k-1", { incarnation: 1, tokens: [] });
+  expect(engine.task("t-1")).toMatchObject({ state: "assigned", attempt: 2, failure: { type: "ATTEMPT_LOST" } });
+});
+
+it.each<[string, object]>([
+  ["lists no attempts at all", { incarnation: 1 }],
+  ["speaks of another incarnation", { incarnation: 2, tokens: [] }],
+])("takes nothing from an agent whose heartbeat %s", (_what, change) => {
+  const engine = givenRunning();
+  for (let beat = 0; beat < 5; beat += 1) {
+    engine.now += 1_000;
+    engine.heartbeat("k-1", change);
+  }
+  expect(engine.states("t-1")).toEqual(["running"]);
+});
+
+it("counts the time an attempt is missing from the last heartbeat that had it", () => {
+  const engine = givenRunning();
+  const held = [engine.task("t-1").token ?? ""];
+  for (const tokens of [[], [], held, [], []]) {
+    engine.now += 1_000;
+    engine.heartbeat("k-1", { incarnation: 1, tokens });
+  }
+  expect(engine.states("t-1")).toEqual(["running"]);
+});

@@ -139,3 +139,20 @@ it("is done with a failure that comes twice, though the task was retried meanwhi
   engine.pass(1_000);
   expect([verdictOf(engine.handIn(failed)), engine.task("t-1").attempt]).toEqual(["RESULT_STALE", 2]);
 });
+
+it("takes no completion of an attempt that its agent reported as failed before", () => {
+  const engine = givenRunning();
+  const completion = engine.resultOf("t-1", { output: "after all" });
+  engine.fail("t-1");
+  expect([verdictOf(engine.handIn(completion)), engine.states("t-1")]).toEqual(["RESULT_CONFLICT", ["backoff"]]);
+});
+
+it("adds up what the attempts of a task cost", () => {
+  const usage = { cost: 0.25, tokens: { input: 10, output: 2 }, model: "m" };
+  const engine = givenRunning();
+  engine.handIn(engine.resultOf("t-1", { status: "failed", error: { type: "E", message: "no" }, usage }));
+  engine.pass(1_000);
+  engine.handIn(engine.resultOf("t-1", { usage }));
+  const sum = { cost: 0.5, tokens: { input: 20, output: 4 } };
+  expect([engine.task("t-1").usage, engine.core.status().usage]).toEqual([{ ...sum, model: "m" }, sum]);
+});

@@ -102,6 +102,7 @@ it("sends an agent all that it needs, in the shape of the protocol", () => {
     type: "ocr",
     attempt: 1,
     token: record.token,
+    incarnation: 1,
     priority: "normal",
     deadlineAt: record.attemptDeadlineAt,
     dependencyResults: {},

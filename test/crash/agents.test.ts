@@ -38,6 +38,8 @@ it("gives a killed agent no more work at once, and its tasks to another when it 
   await scene.submit({ taskId: "t-1", type: "hold", retry });
   await scene.submit({ taskId: "t-2", type: "hold", retry });
   await untilStarted(doomed, ["t-1", "t-2"]);
+  await scene.untilState("t-1", "running");
+  await scene.untilState("t-2", "running");
   await scene.startAgent("k-2", { hold: () => "by k-2" });
 
   await doomed.kill();
@@ -91,6 +93,7 @@ it("refuses the result of an agent that stood still while its task was given awa
   await zombie.freeze();
   await untilLost(scene, "k-1");
   await until("k-2 has the task", () => held.contexts.length === 1);
+  await scene.untilState("t-1", "running");
   zombie.tell("finish");
   zombie.thaw();
 

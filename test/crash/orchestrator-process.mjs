@@ -1,6 +1,6 @@
 /**
  * An orchestrator in a process of its own, from the compiled code, that can be told to die of SIGKILL at a milestone.
- * Argument: {servers, settings, logLevel, killAt?}. Says "leading", "armed" and {closed} to its parent, takes {killAt} from it.
+ * Argument: {servers, settings, logLevel, killAt?}. Says "standing by", "leading", "armed" and {closed} to its parent, takes {killAt} from it.
  */
 import { createLogger } from "../../dist/src/logger.js";
 import { startOrchestrator } from "../../dist/src/orchestrator/orchestrator.js";
@@ -14,6 +14,7 @@ const orchestrator = await startOrchestrator({
   serverSync: "always",
   logger: createLogger(logLevel),
   onMilestone: async (milestone) => {
+    if (milestone === "standing by" || milestone === "leading") process.send(milestone);
     if (milestone !== deadly) return;
     // What was published leaves the process after the code that published it: a turn later it is with the kernel.
     if (milestone.startsWith("after ")) await new Promise((resolve) => setImmediate(resolve));
@@ -28,10 +29,6 @@ process.on("message", (message) => {
 // A child does not outlive the test that started it.
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.on("SIGTERM", () => void orchestrator.stop());
-orchestrator.leading.then(
-  () => process.send("leading"),
-  () => undefined,
-);
 const error = await orchestrator.closed;
 process.send({ closed: error === undefined ? null : { code: error.code, message: error.message } }, () =>
   process.exit(error === undefined ? 0 : 1),

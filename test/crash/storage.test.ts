@@ -156,6 +156,25 @@ it("gives a task what its dependency returned, though that left memory for the b
   expect(await scene.untilEnded("late")).toMatchObject({ state: "completed", output: { early: "result" } });
 });
 
+it("starts again after two crashes in a row that leave a young task out of the buckets", async () => {
+  const scene = await givenScene(nats);
+  const first = await scene.startOrchestrator();
+  await scene.startAgent("k-1", { early: () => "result" });
+  await scene.submit({ taskId: "early", type: "early" });
+  await scene.untilEnded("early");
+  // Trims the journal: a checkpoint that went back would ask for what is gone.
+  await first.stop();
+  const second = await scene.startOrchestrator();
+  await scene.submit({ taskId: "young", type: "late" });
+  await second.kill();
+  expect(await scene.launchOrchestrator("checkpoint written").ended).toBe("SIGKILL");
+
+  await scene.startOrchestrator();
+  await scene.startAgent("k-2", { late: () => "late" });
+
+  expect(await scene.untilEnded("young")).toMatchObject({ state: "completed", output: "late" });
+});
+
 it.each<StorageMilestone | "never">(["never", ...(Object.keys(moments) as StorageMilestone[])])(
   "ends the same when the orchestrator dies at: %s",
   async (moment) => {

@@ -17,8 +17,10 @@ it("lets a second one stand by, and take over when the leader is killed", async 
   await scene.submit({ taskId: "t-1", type: "hold" });
   await scene.untilState("t-1", "running");
   const standby = scene.launchOrchestrator();
-  await until("the other has looked for the lease", () => standby.said.includes("standing by"));
-  expect(standby.said).not.toContain("leading");
+  await standby.untilSaid("standing by");
+  const standsBySince = performance.now();
+  await until("a lease that was not renewed would be over", () => performance.now() > standsBySince + 2_000);
+  expect(standby.said).toEqual(["standing by"]);
 
   await leader.kill();
   await standby.untilSaid("leading");
@@ -31,7 +33,7 @@ it("hands over at once when the leader is stopped", async () => {
   const scene = await givenScene(nats, { settings: { leaseMs: 60_000 } });
   const leader = await scene.startOrchestrator();
   const standby = scene.launchOrchestrator();
-  await until("the other has looked for the lease", () => standby.said.includes("standing by"));
+  await standby.untilSaid("standing by");
 
   await leader.stop();
   const stoppedAt = performance.now();
@@ -51,7 +53,7 @@ it("changes nothing when a leader that stood still wakes up behind its successor
   await scene.submit({ taskId: "due", type: "hold", timeoutMs: 1_000, retry: { maximumAttempts: 1 } });
   await scene.untilState("due", "running");
   const successor = scene.launchOrchestrator();
-  await until("the other has looked for the lease", () => successor.said.includes("standing by"));
+  await successor.untilSaid("standing by");
 
   await former.freeze();
   await successor.untilSaid("leading");

@@ -234,19 +234,33 @@ function ofAttempt(state: "assigned" | "running", waited: TaskChange): Row[] {
     [
       "moves at once when a new process took its agent's id",
       event.agentReplaced,
-      { ...waited, state: "queued", failure: superseded },
+      { ...waited, state: "queued", failure: superseded, lostIncarnations: 1 },
     ],
     [
       "moves at once even if a delayed retry would come too late",
       event.agentReplaced,
-      { ...waited, state: "queued", failure: superseded },
+      { ...waited, state: "queued", failure: superseded, lostIncarnations: 1 },
       { given: closesIn(1_000) },
     ],
     [
       "fails when its agent was replaced with the last attempt",
       event.agentReplaced,
-      { ...ended, state: "failed", failure: superseded },
+      { ...ended, state: "failed", failure: superseded, lostIncarnations: 1 },
       { given: lastAttempt },
+    ],
+    [
+      "is poison too when the third process of its agent died with it",
+      event.agentReplaced,
+      {
+        ...ended,
+        state: "failed",
+        lostIncarnations: 3,
+        failure: {
+          ...superseded,
+          message: `${superseded.message}; it was the 3rd agent lost with this task, which is therefore not tried again`,
+        },
+      },
+      { given: { lostIncarnations: 2, spec: { retry: { maximumAttempts: 0 } } } },
     ],
     [
       "is cancelled by asking its agent first",

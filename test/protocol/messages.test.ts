@@ -12,13 +12,7 @@ import {
   TaskResultMessage,
 } from "../../src/protocol/agent-message.js";
 import { ErrorReply } from "../../src/protocol/envelope.js";
-import {
-  BATCH_TASKS_MAX,
-  CAPABILITIES_MAX,
-  DEPENDENCIES_MAX,
-  DURATION_MS_MAX,
-  WAIT_TIMEOUT_MS_MAX,
-} from "../../src/protocol/limits.js";
+import { CAPABILITIES_MAX, DEPENDENCIES_MAX, DURATION_MS_MAX, WAIT_TIMEOUT_MS_MAX } from "../../src/protocol/limits.js";
 import { HealthMessage, SystemEventMessage } from "../../src/protocol/system-message.js";
 import {
   LIST_LIMIT_MAX,
@@ -94,7 +88,6 @@ const shapes: Readonly<Record<string, Shape>> = {
     required: ["messageId", "timestamp", "tasks"],
     bad: [
       ["tasks", []],
-      ["tasks", Array(BATCH_TASKS_MAX + 1).fill({ type: "ocr" })],
       ["tasks", { 0: wholeTask }],
     ],
   },

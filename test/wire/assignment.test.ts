@@ -31,6 +31,8 @@ it("assigns a task with all its fields", async () => {
       type: "ocr",
       input: { page: 1 },
       attempt: 1,
+      // The process it is meant for.
+      incarnation: 1,
       // 128 bits in base64url.
       token: expect.stringMatching(/^[A-Za-z0-9_-]{22}$/),
       priority: "high",
@@ -48,7 +50,7 @@ it("leaves out of an assignment what does not apply, and fills in what always do
   const agent = await engine.agent("k-1");
   const taskId = await engine.submitted({ type: "ocr" });
   const task = await agent.nextTask();
-  const defaults = { attempt: 1, priority: "normal", dependencyResults: {}, metadata: {} };
+  const defaults = { attempt: 1, incarnation: 1, priority: "normal", dependencyResults: {}, metadata: {} };
   expect(task).toEqual({ taskId, type: "ocr", token: expect.any(String), ...defaults });
 });
 

@@ -41,7 +41,7 @@ it("tells the agent of a running task to stop, and ends the task when it answers
     task: { state: "running", reason: expect.stringContaining("was told to stop") },
   });
   const order = { agentId: "k-1", state: "cancel", taskId, attempt: 1, token: task.token };
-  expect(await agent.order("cancel")).toEqual(order);
+  expect(await agent.order("cancel")).toMatchObject(order);
   agent.result(task, { status: "cancelled", usage: { cost: 1, tokens: { input: 2, output: 3 }, model: "m" } });
   expect(await engine.wait(taskId)).toMatchObject({ state: "cancelled", usage: { cost: 1 } });
   // Its place is free.

@@ -10,6 +10,7 @@ it("tells the life of an engine, an agent and their tasks in events of the contr
   const agent = await engine.agent("k-1");
   const completed = await engine.submitted({ type: "ocr" });
   agent.complete(await agent.takeTask(), "read");
+  await engine.wait(completed);
   const failed = await engine.submitted({ type: "ocr", retry: { maximumAttempts: 1 } });
   agent.fail(await agent.takeTask());
   await engine.wait(failed);

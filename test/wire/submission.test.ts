@@ -124,7 +124,7 @@ it.each<[string, string, readonly Json[]]>([
   ["a member with too large an input", "PAYLOAD_TOO_LARGE", [...whole, { type: "ocr", input: "x".repeat(131_072) }]],
   ["no member", "INVALID_MESSAGE", []],
   ["more members than a journal message holds", "BATCH_TOO_LARGE", Array(4_000).fill({ type: "ocr" })],
-  ["more members than are allowed", "INVALID_MESSAGE", Array(5_001).fill({ type: "ocr" })],
+  ["more members than are allowed", "BATCH_TOO_LARGE", Array(5_001).fill({ type: "ocr" })],
 ])("accepts nothing of a batch with %s: %s", async (_, code, tasks) => {
   await using engine = await Engine.start(nats.url);
   await engine.submitted({ taskId: "known", type: "ocr" });

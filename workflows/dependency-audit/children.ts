@@ -67,10 +67,10 @@ export class Child {
 
   /** The first line it prints: how it says that it is ready. Throws DemoStopped for one that says nothing in time. */
   async firstLine(limitMs: number): Promise<string> {
-    const line = await withinLimit(this.#printed, limitMs);
-    if (line !== null) return line;
-    const sentence = `${this.name} (pid ${this.pid}) was not ready after ${limitMs / 1_000} s.${this.#lastWords()}`;
-    throw new DemoStopped(demoExit.failed, sentence);
+    const line = await withinLimit(Promise.race([this.#printed, this.ended]), limitMs);
+    if (typeof line === "string") return line;
+    const how = line === null ? `was not ready after ${limitMs / 1_000} s` : "ended before it was ready";
+    throw new DemoStopped(demoExit.failed, `${this.name} (pid ${this.pid}) ${how}.${this.#lastWords()}`);
   }
 
   /** `kill -9`. Its end is no surprise from here on. */

@@ -15,7 +15,6 @@ import { crew } from "./crew.js";
 import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
 import { type DemoOptions, demoHelp, parseDemoOptions, workingFolderOf } from "./demo-options.js";
 import { checkEndedOnce } from "./ended-once.js";
-import type { Killed } from "./kill-half-way.js";
 import { Lifetime } from "./lifetime.js";
 import { LiveOutput } from "./live-output.js";
 import { type AuditReport, packageTaskTypes } from "./messages.js";
@@ -24,6 +23,7 @@ import { environmentFor, packageFolder, perdureScript, showStatus } from "./perd
 import { type AuditPlan, planAudit, submissionBatches } from "./plan.js";
 import { renderMarkdown } from "./render-markdown.js";
 import { renderTable, terminalStyle } from "./render-table.js";
+import type { AgentAtWork } from "./stop-at-work.js";
 import { surveyProject } from "./survey.js";
 import { WatchedAudit } from "./watched-audit.js";
 
@@ -41,32 +41,62 @@ const givenUpLimitMs = 20_000;
 const endGraceMs = 10_000;
 
 interface Stage {
+  readonly lifetime: Lifetime;
   readonly children: Children;
   readonly storeFolder: string;
   readonly output: LiveOutput;
   /** A line of the story; `at` is by performance.now(), and now unless given. */
   readonly tell: (sentence: string, at?: number) => void;
-  readonly orStopped: Lifetime["orStopped"];
 }
 
 async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): Promise<void> {
-  const { children, output, orStopped, tell } = stage;
-  const taskIds = [...plan.packageTasks, plan.reportTask].map(({ taskId }) => taskId);
-
-  const serverUrl = await orStopped(startEngine(children, stage.storeFolder));
+  const { output, tell } = stage;
+  const { orStopped, signal } = stage.lifetime;
+  const serverUrl = await orStopped(startEngine(stage));
   tell(`perdure dev is ready: nats-server and orchestrator on ${serverUrl}`);
-  const agents = crew.map((member) => startAgent(children, serverUrl, member));
-  await orStopped(Promise.all(agents.map((agent) => agent.firstLine(agentReadyLimitMs))));
+  const agents = await orStopped(startCrew(stage, serverUrl));
   tell(`${agents.length} agents are registered, each a process of its own:`);
-  for (const { agentId, capabilities } of crew) {
-    const pid = agents.find(({ name }) => name === agentId)?.pid;
-    output.say(`           ${agentId} (pid ${pid}): ${capabilities.join(", ")}`);
+  for (const { name, pid } of agents) {
+    const capabilities = crew.find(({ agentId }) => agentId === name)?.capabilities ?? [];
+    output.say(`           ${name} (pid ${pid}): ${capabilities.join(", ")}`);
   }
 
-  const client = await orStopped(connectClient({ servers: serverUrl, namespace, name: "perdure demo" }));
-  const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
+  const connecting = connectClient({ servers: serverUrl, namespace, name: "perdure demo" });
   try {
-    audit.start();
+    const client = await orStopped(connecting);
+    const { report, killed } = await runAudit(plan, stage, client, agents);
+    await writeMarkdown(options, report);
+    output.say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
+    output.say(`The report as Markdown: ${options.markdownPath}\n`);
+    output.say("perdure status:");
+    await orStopped(showStatus(serverUrl, signal));
+    output.say("");
+    tell(`${doneSentence(plan, killed)} Stopping agents, orchestrator and nats-server.`);
+  } finally {
+    // Also one that was still being connected when the demo was stopped: it would keep the process.
+    await connecting.then(
+      (client) => client.close(),
+      () => undefined,
+    );
+  }
+}
+
+interface FinishedAudit {
+  readonly report: AuditReport;
+  readonly killed: AgentAtWork | null;
+}
+
+/** @throws DemoStopped unless the report is there and every task completed exactly once. */
+async function runAudit(
+  plan: AuditPlan,
+  { lifetime: { orStopped }, output, tell }: Stage,
+  client: Client,
+  agents: readonly Child[],
+): Promise<FinishedAudit> {
+  const taskIds = taskIdsOf(plan);
+  const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
+  audit.start();
+  try {
     for (const batch of submissionBatches(plan)) await orStopped(client.submitAll(batch));
     tell(`submitted ${plan.packageTasks.length} tasks and the report that depends on all of them`);
     const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
@@ -74,42 +104,36 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
     if (killed === null) {
       tell("the report is there; it was over before an agent could be killed at work, try a larger project");
     } else {
-      const left = audit.isSettled ? "" : `; what is left is the orchestrator's verdict on ${killed.agentId}`;
+      const left = audit.isSettled ? "" : `; what is left is the orchestrator's verdict on ${killed.agent.name}`;
       tell(`the report is there${left}`);
       await orStopped(audit.untilSettled(givenUpLimitMs));
     }
-    await orStopped(audit.stop());
-
     const { endedTaskCounts } = await orStopped(client.status());
     const endsCounted = Object.values(endedTaskCounts).reduce((sum, count) => sum + count, 0);
     const announcedTwice = audit.endedTwice;
     const { faults, tasks } = await orStopped(checkEndedOnce({ client, taskIds, endsCounted, announcedTwice }));
     if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
     const again = tasks.filter(({ attempt }) => attempt > 1).length;
-    tell(
-      `asked for each of the ${taskIds.length} tasks: every one completed, exactly once (${again} as attempt 2 or later)`,
-    );
-
-    await writeMarkdown(options, report);
-    output.say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
-    output.say(`The report as Markdown: ${options.markdownPath}\n`);
-    output.say("perdure status:");
-    await orStopped(showStatus(serverUrl));
-    output.say("");
-    tell(`${lossSentence(killed, taskIds.length)} Stopping agents, orchestrator and nats-server.`);
+    const each = `asked for each of the ${taskIds.length} tasks: every one completed, exactly once`;
+    tell(`${each} (${again} as attempt 2 or later)`);
+    return { report, killed };
   } finally {
-    await client.close();
-    await audit.stop().catch(() => undefined);
+    audit.stop();
   }
 }
 
-function lossSentence(killed: Killed | null, tasks: number): string {
-  if (killed === null) return `Done: ${tasks} tasks, each exactly once; no agent was killed.`;
-  const held = killed.tasks.length === 1 ? "the task" : `the ${killed.tasks.length} tasks`;
-  return `Done: ${tasks} tasks, each exactly once, ${held} of ${killed.agentId} included, which was killed.`;
+function taskIdsOf({ packageTasks, reportTask }: AuditPlan): readonly string[] {
+  return [...packageTasks, reportTask].map(({ taskId }) => taskId);
 }
 
-async function startEngine(children: Children, storeFolder: string): Promise<string> {
+function doneSentence(plan: AuditPlan, killed: AgentAtWork | null): string {
+  const all = `Done: ${taskIdsOf(plan).length} tasks, each exactly once`;
+  if (killed === null) return `${all}; no agent was killed.`;
+  const held = killed.tasks.length === 1 ? "the one" : `the ${killed.tasks.length}`;
+  return `${all}, ${held} in the hands of ${killed.agent.name} when it was killed included.`;
+}
+
+async function startEngine({ children, storeFolder }: Stage): Promise<string> {
   const engine = children.start("perdure dev", {
     script: perdureScript(),
     args: ["dev", "--nats-port", "0", "--store-dir", storeFolder, "--heartbeat", heartbeat],
@@ -126,13 +150,17 @@ async function startEngine(children: Children, storeFolder: string): Promise<str
   return serverUrl;
 }
 
-function startAgent(children: Children, serverUrl: string, member: (typeof crew)[number]): Child {
-  const { agentId, capabilities } = member;
-  return children.start(agentId, {
-    script: fileURLToPath(new URL("./auditor.js", import.meta.url)),
-    args: ["--id", agentId, "--capabilities", capabilities.join(","), "--server", serverUrl, "--namespace", namespace],
-    environment: environmentFor(serverUrl),
+/** Resolves when all are registered. */
+async function startCrew({ children }: Stage, serverUrl: string): Promise<readonly Child[]> {
+  const script = fileURLToPath(new URL("./auditor.js", import.meta.url));
+  const environment = environmentFor(serverUrl);
+  const agents = crew.map(({ agentId, capabilities }) => {
+    const who = ["--id", agentId, "--capabilities", capabilities.join(",")];
+    const where = ["--server", serverUrl, "--namespace", namespace];
+    return children.start(agentId, { script, args: [...who, ...where], environment });
   });
+  await Promise.all(agents.map((agent) => agent.firstLine(agentReadyLimitMs)));
+  return agents;
 }
 
 async function finishedReport(client: Client, audit: WatchedAudit, taskId: string): Promise<AuditReport> {
@@ -184,7 +212,7 @@ async function run(options: DemoOptions, auditId: string): Promise<void> {
   const removeStore = (): void => rmSync(storeFolder, { recursive: true, force: true });
   process.once("exit", removeStore);
   try {
-    await tellStory(options, plan, { children, storeFolder, output, tell, orStopped: lifetime.orStopped });
+    await tellStory(options, plan, { lifetime, children, storeFolder, output, tell });
   } finally {
     await children.endAll(endGraceMs);
     removeStore();

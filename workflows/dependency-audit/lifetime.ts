@@ -33,6 +33,11 @@ export class Lifetime {
     process.stderr.on("error", () => undefined);
   }
 
+  /** Aborts when the demo is to stop. */
+  get signal(): AbortSignal {
+    return this.#stopped.signal;
+  }
+
   stop(reason: DemoStopped): void {
     this.#stopped.abort(reason);
   }

@@ -30,10 +30,11 @@ export function environmentFor(serverUrl: string | null): NodeJS.ProcessEnv {
 }
 
 /** Runs `perdure status` with this process' own stdout, so that it looks as it does for anybody. */
-export async function showStatus(serverUrl: string): Promise<void> {
+export async function showStatus(serverUrl: string, signal: AbortSignal): Promise<void> {
   const status = spawn(process.execPath, [perdureScript(), "status"], {
     env: environmentFor(serverUrl),
     stdio: ["ignore", "inherit", "inherit"],
+    signal,
   });
   const [code] = await once(status, "close");
   if (code !== 0) throw new DemoStopped(demoExit.failed, `perdure status ended with code ${code}.`);

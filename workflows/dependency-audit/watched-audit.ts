@@ -8,10 +8,10 @@ import type { Client } from "perdure";
 import { Aftermath } from "./aftermath.js";
 import { type ObservedEvent, observed } from "./audit-events.js";
 import type { Child } from "./children.js";
-import { type Killed, killOneAtWork } from "./kill-half-way.js";
 import type { LiveOutput } from "./live-output.js";
 import { Progress } from "./progress.js";
 import { progressLine } from "./progress-line.js";
+import { type AgentAtWork, stopOneAtWork } from "./stop-at-work.js";
 
 const lookIntervalMs = 150;
 /** The share of the audit that has ended when an agent is killed. */
@@ -33,9 +33,8 @@ export class WatchedAudit {
   readonly #progress: Progress;
   readonly #stopping = new AbortController();
   readonly #failures: ObservedEvent[] = [];
-  #looking: Promise<void> = Promise.resolve();
   #kill: Promise<void> | null = null;
-  #killed: Killed | null = null;
+  #killed: AgentAtWork | null = null;
   #killedAt = 0;
   #aftermath: Aftermath | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -52,20 +51,18 @@ export class WatchedAudit {
   start(): void {
     const subscription = this.#options.client.onEvent((event) => this.#note(observed(event)));
     this.#unsubscribe = () => subscription.unsubscribe();
-    this.#looking = this.#look();
-    // Told by `stop`; until then nobody may be waiting for it.
-    this.#looking.catch(() => undefined);
+    // Without an orchestrator to look at there is no progress to show; the submission says what is wrong.
+    this.#look().catch(() => undefined);
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#unsubscribe();
     this.#stopping.abort();
-    await this.#looking;
     this.#options.output.clear();
   }
 
   /** The agent that was killed, or null where the audit was over before one could be. All until now has been told. */
-  async killed(): Promise<Killed | null> {
+  async killed(): Promise<AgentAtWork | null> {
     await this.#kill;
     this.#tellAftermath(Number.POSITIVE_INFINITY);
     return this.#killed;
@@ -112,16 +109,19 @@ export class WatchedAudit {
     const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
     const busiestFirst = [...agents].sort((a, b) => (inHand.get(b.name) ?? 0) - (inHand.get(a.name) ?? 0));
     const endedBefore = this.#progress.ended;
-    const killed = await killOneAtWork(client, busiestFirst);
-    if (killed === null) return;
-    const { agentId, pid, tasks } = killed;
+    const stopped = await stopOneAtWork(client, busiestFirst);
+    if (stopped === null) return;
+    const { agent, tasks } = stopped;
+    // First, for the orchestrator may notice at once.
+    this.#aftermath = new Aftermath(agent.name, `${auditId}-`);
     this.#killedAt = performance.now();
-    this.#killed = killed;
-    this.#aftermath = new Aftermath(agentId, `${auditId}-`);
-    this.#progress.noteKilled(agentId);
+    agent.kill();
+    await agent.ended;
+    this.#killed = stopped;
+    this.#progress.noteKilled(agent.name);
     const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
     const when = `${endedBefore} of ${taskCount} tasks had ended`;
-    tell(`kill -9 ${pid}: ${agentId} is dead with ${what} in its hands; ${when}`, this.#killedAt);
+    tell(`kill -9 ${agent.pid}: ${agent.name} is dead with ${what} in its hands; ${when}`, this.#killedAt);
   }
 
   async #look(): Promise<void> {
