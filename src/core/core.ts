@@ -15,13 +15,14 @@ import type { SystemStatusReply } from "../protocol/system-message.js";
 import type { TaskView } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import { Liveness } from "../scheduler/liveness.js";
+import type { Refusal } from "./admission.js";
 import { AgentDuties, type Instant } from "./agent-duties.js";
 import { explain } from "./explain.js";
 import type { FollowUp, Ledger, Outbox } from "./ledger.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
 import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
-import { type Refusal, type SubmissionRequest, type Submitted, submit } from "./submission.js";
+import { type SubmissionRequest, type Submitted, submit } from "./submission.js";
 import { agentView, taskSummary, taskView, visibleState } from "./views.js";
 
 export type Cancelled =

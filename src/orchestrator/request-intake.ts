@@ -6,9 +6,10 @@
  */
 import type { z } from "zod";
 import type { Clock } from "../clock.js";
+import type { Refusal } from "../core/admission.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
-import { idsNamedBy, type Refusal } from "../core/submission.js";
+import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";

@@ -88,7 +88,11 @@ it("keeps ended tasks for their retention only, and no trace of where they were 
   const messagesIn = async (name: string) => (await streams.info(streamOfBucket(name))).state.messages;
   for (const { bucket: name } of [scene.topology.tasks, scene.topology.endedTasks]) {
     // The fence.
-    await untilHolds(`bucket ${name} is empty`, () => messagesIn(name), (messages) => messages === 1);
+    await untilHolds(
+      `bucket ${name} is empty`,
+      () => messagesIn(name),
+      (messages) => messages === 1,
+    );
   }
 });
 

@@ -45,7 +45,11 @@ it.each<[string, Damage, string]>([
   ["a task's record from a future that the journal lost", alter("tasks", "t-1", { sequence: 1_000_000 }), "t-1"],
   ["an agent's record that is no agent", overwrite("agents", "k-1", "{}"), "k-1"],
   ["a checkpoint that is none", overwrite("meta", META_KEYS.checkpoint, "[]"), "checkpoint"],
-  ["a journal that ends before its checkpoint", alter("meta", META_KEYS.checkpoint, { highWaterMark: 1_000_000 }), "JOURNAL"],
+  [
+    "a journal that ends before its checkpoint",
+    alter("meta", META_KEYS.checkpoint, { highWaterMark: 1_000_000 }),
+    "JOURNAL",
+  ],
   ["a journal message that is not JSON", appendToJournal("not JSON"), "JOURNAL"],
   ["a journal message that is no flush", appendToJournal("{}"), "JOURNAL"],
   ["a journal that was emptied", emptyJournal, "JOURNAL"],
@@ -59,7 +63,9 @@ it.each<[string, Damage, string]>([
 
   const second = scene.launchOrchestrator();
 
-  const [closed] = await untilSome("it ends", () => (second.saidOf("closed").length > 0 ? second.saidOf("closed") : null));
+  const [closed] = await untilSome("it ends", () =>
+    second.saidOf("closed").length > 0 ? second.saidOf("closed") : null,
+  );
   expect(closed).toEqual({ code: "STORE_DAMAGED", message: expect.stringContaining(named) });
   expect(second.said.filter((word) => word === "standing by")).toHaveLength(1);
   expect(await second.ended).toBe("exit 1");

@@ -169,7 +169,8 @@ export class Scene {
 
   async agentsInBucket(): Promise<Map<string, StoredAgent["record"]>> {
     const records = new Map<string, StoredAgent["record"]>();
-    for await (const { key, value } of this.#store("agents").loadAll()) records.set(key, StoredAgent.parse(value).record);
+    for await (const { key, value } of this.#store("agents").loadAll())
+      records.set(key, StoredAgent.parse(value).record);
     return records;
   }
 

@@ -77,7 +77,11 @@ it("changes nothing when a leader that stood still wakes up behind its successor
   // It leads again when it is its turn, with what its successor made of the state.
   const end = await journalEnd(scene);
   await successor.stop();
-  await untilHolds("the former leader leads", () => former.said.filter((word) => word === "leading").length, (n) => n === 2);
+  await untilHolds(
+    "the former leader leads",
+    () => former.said.filter((word) => word === "leading").length,
+    (n) => n === 2,
+  );
   expect(await journalEnd(scene)).toBeGreaterThan(end);
   expect(await scene.client.get("due")).toMatchObject({ state: "timed_out", attempt: 1 });
   expect(await scene.client.get("late")).toMatchObject({ state: "completed", output: "late held" });
