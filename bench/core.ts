@@ -65,7 +65,10 @@ function livesBeside(waiting: number): number {
   });
   const submit = (index: number, type: string): void => {
     const tasks = [{ taskId: `${type}-${index}` as TaskId, type, input: { index } }];
-    core.submit({ messageId: "00000000-0000-0000-0000-000000000000", tasks, bytes: 100, ended: new Map() }, 1);
+    core.submit(
+      { messageId: "00000000-0000-0000-0000-000000000000", tasks, form: "single", bytes: 100, ended: new Map() },
+      1,
+    );
   };
   for (let index = 0; index < waiting; index += 1) submit(index, "nobody");
   core.register({ agentId, capabilities: ["echo"], maxConcurrentTasks: 10 }, { at: 1, monotonicAt: 1 });

@@ -38,7 +38,7 @@ export default () => ({
       createInterface({ input: child.stdout }).on("line", (line) => {
         if (line.startsWith("ready ")) resolve(line.split(" ")[1]);
       });
-      exited.then((code) => reject(new Error(`perdure dev ended with ${code}`)));
+      exited.then((code) => reject(new Error(`perdure dev ended with ${code}`))).catch(reject);
     });
     const stop = async () => {
       child.kill("SIGTERM");

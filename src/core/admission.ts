@@ -77,10 +77,13 @@ function conflictRefusal({ specs, known }: Candidate): Refusal | null {
   return null;
 }
 
-/** The preference is part of the envelope, not of the task: asking again through another one is the same task. */
+/** Preference and trace are part of the envelope, not of the task: asking again with others is the same task. */
 function isSameTask(a: TaskSpec, b: TaskSpec): boolean {
-  return canonicalJson({ ...a, preferredAgentId: undefined }) === canonicalJson({ ...b, preferredAgentId: undefined });
+  return content(a) === content(b);
 }
+
+const content = (spec: TaskSpec): string =>
+  canonicalJson({ ...spec, preferredAgentId: undefined, traceparent: undefined });
 
 function dependencyRefusal({ specs, fresh, known }: Candidate): Refusal | null {
   const batch = new Set(specs.map((spec) => spec.taskId));

@@ -13,8 +13,11 @@ export type Submitted =
 
 export interface SubmissionRequest {
   readonly messageId: string;
-  /** One, or a batch. */
   readonly tasks: readonly TaskSubmission[];
+  /** How it was asked for, which decides the ids of tasks that have none of their own. */
+  readonly form: "single" | "batch";
+  /** W3C trace context of the request; travels with the assignments. */
+  readonly traceparent?: string | undefined;
   readonly preferredAgentId?: AgentId | undefined;
   /** Size of the message it came in, bytes. */
   readonly bytes: number;
@@ -23,12 +26,12 @@ export interface SubmissionRequest {
 }
 
 /** Ids that a submission will look up; the caller fetches those of ended tasks that are no longer in memory. */
-export function idsNamedBy(request: Pick<SubmissionRequest, "messageId" | "tasks">): TaskId[] {
+export function idsNamedBy(request: Pick<SubmissionRequest, "messageId" | "tasks" | "form">): TaskId[] {
   return request.tasks.flatMap((task, index) => [taskIdOf(request, index), ...(task.dependencies ?? [])]);
 }
 
 export function submit(ledger: Ledger, settings: CoreSettings, request: SubmissionRequest, at: number): Submitted {
-  const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request.preferredAgentId));
+  const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
   const fresh = specs.filter((spec) => known(spec.taskId) === undefined);
   const retained = retainedBy(ledger, request, fresh);
@@ -55,13 +58,13 @@ function take(ledger: Ledger, spec: TaskSpec, at: number): void {
   }
 }
 
-function taskIdOf(request: Pick<SubmissionRequest, "messageId" | "tasks">, index: number): TaskId {
+function taskIdOf(request: Pick<SubmissionRequest, "messageId" | "tasks" | "form">, index: number): TaskId {
   const given = request.tasks[index]?.taskId;
   if (given !== undefined) return given;
-  return (request.tasks.length === 1 ? request.messageId : `${request.messageId}-${index}`) as TaskId;
+  return (request.form === "single" ? request.messageId : `${request.messageId}-${index}`) as TaskId;
 }
 
-function specOf(task: TaskSubmission, taskId: TaskId, preferredAgentId: AgentId | undefined): TaskSpec {
+function specOf(task: TaskSubmission, taskId: TaskId, { preferredAgentId, traceparent }: SubmissionRequest): TaskSpec {
   const spec: TaskSpec = {
     taskId,
     type: task.type,
@@ -72,6 +75,7 @@ function specOf(task: TaskSubmission, taskId: TaskId, preferredAgentId: AgentId 
     retry: completeRetryPolicy(task.retry) as TaskSpec["retry"],
   };
   if (preferredAgentId !== undefined) spec.preferredAgentId = preferredAgentId;
+  if (traceparent !== undefined) spec.traceparent = traceparent;
   if (task.timeoutMs !== undefined) spec.timeoutMs = task.timeoutMs;
   if (task.scheduleToCloseMs !== undefined) spec.scheduleToCloseMs = task.scheduleToCloseMs;
   if (task.metadata !== undefined) spec.metadata = task.metadata;

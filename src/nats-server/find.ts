@@ -130,7 +130,7 @@ async function fetchIntoCache(
   options: FindOptions,
 ): Promise<FoundNatsServer> {
   const { release, debian } = options.sources ?? defaultDownloadSources;
-  const notice = options.onNotice ?? (() => {});
+  const notice = options.onNotice ?? (() => undefined);
   try {
     return await inWorkFolder(cacheDir, async (workFolder) => {
       const target: FetchTarget = { cacheDir, workFolder, signal: options.signal };

@@ -165,7 +165,7 @@ function keepGuarded(pid: number, firstGuardHost: ChildProcess, exited: Promise<
         stdio: ["ignore", "ignore", "ignore", "pipe"],
       });
       // Without another process to be had the server goes on unguarded: better than stopping a healthy one.
-      guard.once("error", () => {});
+      guard.once("error", () => undefined);
       guard.unref();
       lifeline = pipeAt(guard, 3);
       replaceWhenGone();
@@ -177,7 +177,7 @@ function keepGuarded(pid: number, firstGuardHost: ChildProcess, exited: Promise<
 /** The parent's end of an extra pipe. The other end may go at any time, and "close" tells that, not an error. */
 function pipeAt(child: ChildProcess, descriptor: 3 | 4): Duplex {
   const pipe = child.stdio[descriptor] as Duplex;
-  pipe.on("error", () => {});
+  pipe.on("error", () => undefined);
   pipe.resume();
   return pipe;
 }

@@ -37,6 +37,14 @@ interface Group {
   readonly lastResult: ResultsPosition | null;
 }
 
+/** Decisions that go into one flush. */
+interface Gathered {
+  readonly groups: readonly Group[];
+  /** Of all of them; empty where there are only effects. */
+  readonly facts: string;
+  readonly lastResult: ResultsPosition | null;
+}
+
 /** Somebody who wants a picture of the state as one flush leaves it. */
 interface BarrierWait {
   /** Called while memory is exactly what that flush makes of the journal. */
@@ -202,53 +210,60 @@ export class CommitLoop {
       this.#state = "appending";
       this.#appendStartedAt = performance.now();
       this.#beforeFlush();
-      const { groups, facts, lastResult } = this.#takeGroups();
+      const flush = this.#takeGroups();
+      const { groups, facts, lastResult } = flush;
       if (groups.length === 0 && this.#barrierWaits.length === 0) break;
 
       this.#barrierUnderWay = this.#pending.length === 0 ? this.#barrierWaits.splice(0) : [];
       if (facts !== "" || (groups.length > 0 && !this.#leadsForCertain())) {
-        this.#flushCount += 1;
-        const flushId = `${this.#leaderId}.${this.#flushCount}`;
-        const bytes = Buffer.from(
-          `{"flushId":"${flushId}","lastResult":${JSON.stringify(lastResult)},"facts":[${facts}]}`,
-        );
-        // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
-        const sequence = this.#log.lastSequence + 1;
-        for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, lastResult);
-        this.#appendStartedAt = performance.now();
-        if (this.#onMilestone !== undefined) await this.#onMilestone("before append");
-        const appended = await this.#log.append({ flushId, bytes }, this.#abort.signal);
-        if (this.#hasEnded()) return;
-        if (appended.outcome === "fenced") {
-          this.end();
-          this.#onEnd("fenced");
-          return;
-        }
-        this.#onAppended(appended.sequence);
-        if (appended.sequence !== sequence) {
-          throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
-        }
-        this.#count(performance.now() - this.#appendStartedAt);
-        if (this.#onMilestone !== undefined) await this.#onMilestone("after append");
+        if ((await this.#append(flush)) === "ended") return;
       } else {
         for (const wait of this.#barrierUnderWay) wait.takePicture(this.#log.lastSequence, lastResult);
       }
       for (const wait of this.#barrierUnderWay) wait.onDurable();
       this.#barrierUnderWay = [];
-      for (const group of groups) {
-        for (const release of group.releases) {
-          if (this.#onMilestone !== undefined) await this.#onMilestone(`before ${release.kind}`);
-          this.#letGo(release);
-          if (this.#onMilestone !== undefined) await this.#onMilestone(`after ${release.kind}`);
-        }
-      }
+      if (this.#onMilestone !== undefined) await this.#letGoInSteps(groups, this.#onMilestone);
+      else for (const group of groups) for (const release of group.releases) this.#letGo(release);
     }
     this.#state = "idle";
     this.#wakeIdleWaiters();
   }
 
+  async #append({ facts, lastResult }: Gathered): Promise<"durable" | "ended"> {
+    this.#flushCount += 1;
+    const flushId = `${this.#leaderId}.${this.#flushCount}`;
+    const bytes = Buffer.from(`{"flushId":"${flushId}","lastResult":${JSON.stringify(lastResult)},"facts":[${facts}]}`);
+    // The picture is taken now, while memory is what this flush makes of the journal; it counts once that is so.
+    const sequence = this.#log.lastSequence + 1;
+    for (const wait of this.#barrierUnderWay) wait.takePicture(sequence, lastResult);
+    this.#appendStartedAt = performance.now();
+    if (this.#onMilestone !== undefined) await this.#onMilestone("before append");
+    const appended = await this.#log.append({ flushId, bytes }, this.#abort.signal);
+    if (this.#hasEnded()) return "ended";
+    if (appended.outcome === "fenced") {
+      this.end();
+      this.#onEnd("fenced");
+      return "ended";
+    }
+    this.#onAppended(appended.sequence);
+    if (appended.sequence !== sequence) {
+      throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
+    }
+    this.#count(performance.now() - this.#appendStartedAt);
+    if (this.#onMilestone !== undefined) await this.#onMilestone("after append");
+    return "durable";
+  }
+
+  async #letGoInSteps(groups: readonly Group[], onMilestone: OnMilestone): Promise<void> {
+    for (const release of groups.flatMap((group) => group.releases)) {
+      await onMilestone(`before ${release.kind}`);
+      this.#letGo(release);
+      await onMilestone(`after ${release.kind}`);
+    }
+  }
+
   /** Takes pending decisions up to the size at which a larger flush no longer pays. */
-  #takeGroups(): { groups: readonly Group[]; facts: string; lastResult: ResultsPosition | null } {
+  #takeGroups(): Gathered {
     const parts: string[] = [];
     let length = 0;
     let count = 0;

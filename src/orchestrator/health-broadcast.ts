@@ -21,9 +21,12 @@ export class HealthBroadcast {
     this.#options = options;
   }
 
+  /** The first one goes out in a moment: whoever starts this is not leading before it has returned. */
   start(): void {
     this.#timer = setInterval(() => this.runOnce(), this.#options.intervalMs);
-    this.runOnce();
+    setImmediate(() => {
+      if (this.#timer !== null) this.runOnce();
+    });
   }
 
   stop(): void {

@@ -11,6 +11,7 @@ import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
+import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
 import { decodeRequest } from "../protocol/decode.js";
@@ -55,14 +56,16 @@ export class RequestIntake {
   endpoints(): readonly Endpoint[] {
     const { subjects } = this.#options;
     return [
-      this.#endpoint("task-submit", subjects.taskSubmit, TaskSubmissionMessage, (request, respond, bytes) =>
-        this.#submit(request, respond, bytes),
+      this.#endpoint("task-submit", subjects.taskSubmit, TaskSubmissionMessage, (request, respond, message) =>
+        this.#submit(request, respond, message),
       ),
       this.#endpoint("task-get", subjects.taskGet, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => this.#answerTask(record, respond)),
       ),
       this.#endpoint("task-wait", subjects.taskWait, TaskWaitRequest, ({ taskId, timeoutMs }, respond) =>
-        this.#withTask(taskId, respond, (record) => this.#wait(record, respond, timeoutMs ?? WAIT_TIMEOUT_MS_MAX)),
+        this.#withTask(taskId, respond, (record) =>
+          this.#wait(record, respond, Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX)),
+        ),
       ),
       this.#endpoint("task-cancel", subjects.taskCancel, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => {
@@ -104,7 +107,7 @@ export class RequestIntake {
     name: string,
     subject: string,
     schema: S,
-    handle: (request: z.infer<S>, respond: Respond, bytes: number) => void | Promise<void>,
+    handle: (request: z.infer<S>, respond: Respond, message: Message) => void | Promise<void>,
   ): Endpoint {
     return {
       name,
@@ -128,7 +131,7 @@ export class RequestIntake {
           });
         };
         try {
-          handle(parsed.value, respond, message.data.byteLength)?.catch(failed);
+          handle(parsed.value, respond, message)?.catch(failed);
         } catch (cause) {
           failed(cause);
         }
@@ -142,32 +145,40 @@ export class RequestIntake {
     this.#answer(respond, { tasks: fitting(tasks, answerBytesMax()), total });
   }
 
-  #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, bytes: number): void | Promise<void> {
+  #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, message: Message): void | Promise<void> {
     if (this.#options.loop.isStalled) {
       // Said at once and not through the loop, which is what does not move.
-      const message =
+      const why =
         "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
-      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message } }), "STORAGE_UNAVAILABLE");
+      respond(this.#options.stamp({ error: { code: "STORAGE_UNAVAILABLE", message: why } }), "STORAGE_UNAVAILABLE");
       return;
     }
     const { messageId, preferredAgentId } = request;
     const tasks = request.tasks ?? (request.task === undefined ? [] : [request.task]);
     const { core, endedTasks, clock } = this.#options;
+    const asked = {
+      messageId,
+      tasks,
+      form: request.tasks === undefined ? ("single" as const) : ("batch" as const),
+      preferredAgentId,
+      traceparent: message.header("traceparent"),
+      bytes: message.data.byteLength,
+    };
     const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
-      const submitted = core.submit({ messageId, tasks, preferredAgentId, bytes, ended }, clock.now());
+      const submitted = core.submit({ ...asked, ended }, clock.now());
       if (!submitted.ok) this.#refuse(respond, submitted.refusal);
       else if (request.tasks === undefined) this.#answer(respond, { taskId: submitted.taskIds[0] });
       else this.#answer(respond, { taskIds: submitted.taskIds });
     };
-    const named = idsNamedBy({ messageId, tasks });
-    const lookUp = (asked: ReadonlySet<TaskId>, ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
+    const named = idsNamedBy(asked);
+    const lookUp = (sought: ReadonlySet<TaskId>, ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
       // Nearly always nothing has to be read: a new id is known to be new without asking the server.
-      const absent = named.filter((id) => !asked.has(id) && !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
+      const absent = named.filter((id) => !sought.has(id) && !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
       if (absent.length === 0) return decide(ended);
       // Others may leave memory while these are read; a task forgotten then must not be taken for a new one.
       return endedTasks
         .getAll(absent)
-        .then((found) => lookUp(new Set([...asked, ...absent]), new Map([...ended, ...found])));
+        .then((found) => lookUp(new Set([...sought, ...absent]), new Map([...ended, ...found])));
     };
     return lookUp(new Set(), new Map());
   }

@@ -98,7 +98,9 @@ export class EffectRunner {
       return;
     }
     const reply = `${this.#undeliveredInbox}.${taskId}.${token}`;
-    this.#connection.publish(this.#subjects.agentTask(record.agentId), body, { reply });
+    const { traceparent } = record.spec;
+    const headers = traceparent === undefined ? {} : { headers: { traceparent } };
+    this.#connection.publish(this.#subjects.agentTask(record.agentId), body, { reply, ...headers });
   }
 
   #answerWaiters({ taskId }: Extract<Effect, { kind: "answerWaiters" }>): void {

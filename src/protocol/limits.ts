@@ -32,7 +32,7 @@ export const FLUSH_BYTES_MAX = 960 * 1024;
 export const FLUSH_BYTES_TARGET = 256 * 1024;
 
 /** Tasks in one batch submission. The batch's bytes are bounded by FLUSH_BYTES_MAX besides. */
-export const BATCH_TASKS_MAX = 5_000;
+export const BATCH_TASKS_MAX = 2_000;
 
 /** Dependencies of one task: their outputs all travel with its assignment. */
 export const DEPENDENCIES_MAX = 5_000;

@@ -24,6 +24,8 @@ export const TaskSpec = z.object({
     nonRetryableErrorTypes: z.array(z.string()),
   }),
   metadata: z.record(z.string(), JsonValue).optional(),
+  /** W3C trace context that came with the submission. */
+  traceparent: z.string().optional(),
 });
 export type TaskSpec = z.infer<typeof TaskSpec>;
 

@@ -111,6 +111,7 @@ export class Engine {
     const list = (Array.isArray(tasks) ? tasks : [tasks]) as TaskSubmission[];
     const request = {
       messageId: givenEnvelope.messageId,
+      form: Array.isArray(tasks) ? ("batch" as const) : ("single" as const),
       tasks: list.map(givenSubmission),
       bytes: JSON.stringify(list).length,
       ended: new Map(),

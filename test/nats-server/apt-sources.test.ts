@@ -22,7 +22,10 @@ folderTest("reads a one-line source with its options", async ({ folder }) => {
       "deb [arch=amd64 signed-by=/keys/own.gpg] http://own.example/debian/ bookworm main # ours\n",
   });
 
-  expect(mirrors).toEqual([{ uri: "http://own.example/debian", signedBy: "/keys/own.gpg", trusted: "no" }, publicMirror]);
+  expect(mirrors).toEqual([
+    { uri: "http://own.example/debian", signedBy: "/keys/own.gpg", trusted: "no" },
+    publicMirror,
+  ]);
 });
 
 folderTest("reads a deb822 source with folded fields", async ({ folder }) => {

@@ -74,11 +74,7 @@ async function writeAptFolder(folder: string, source: string): Promise<string> {
   return folder;
 }
 
-async function sourcesAt(
-  folder: string,
-  release: Partial<ReleaseSource>,
-  aptSource: string = "",
-): Promise<DownloadSources> {
+async function sourcesAt(folder: string, release: Partial<ReleaseSource>, aptSource = ""): Promise<DownloadSources> {
   const nowhere = await refusingUrl();
   return {
     release: { baseUrl: nowhere, silenceMs, checksums: {}, ...release },

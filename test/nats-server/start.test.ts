@@ -102,22 +102,25 @@ folderTest("limits data to three quarters of what is used and free", async ({ fo
   expect(config).toContain(`max_file: ${Math.floor((freeBytes + usedBlocks * 512) * 0.75)}\n`);
 });
 
-folderTest("refuses a publish at once when the limit is reached, instead of freezing the stream", async ({ folder }) => {
-  await using server = await startNatsServer({ storeDir: folder, binary, freeBytes: async () => 17 * 1024 * 1024 });
-  const connection = await connect({ servers: server.url, reconnect: false });
-  const manager = await jetstreamManager(connection);
-  await manager.streams.add({ name: "LETTERS", subjects: ["letters"] });
-  const client = jetstream(connection);
+folderTest(
+  "refuses a publish at once when the limit is reached, instead of freezing the stream",
+  async ({ folder }) => {
+    await using server = await startNatsServer({ storeDir: folder, binary, freeBytes: async () => 17 * 1024 * 1024 });
+    const connection = await connect({ servers: server.url, reconnect: false });
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: "LETTERS", subjects: ["letters"] });
+    const client = jetstream(connection);
 
-  const fill = async (): Promise<never> => {
-    for (;;) {
-      await client.publish("letters", new Uint8Array(900_000));
-    }
-  };
+    const fill = async (): Promise<never> => {
+      for (;;) {
+        await client.publish("letters", new Uint8Array(900_000));
+      }
+    };
 
-  await expect(fill()).rejects.toMatchObject({ code: 10_023 });
-  await connection.close();
-});
+    await expect(fill()).rejects.toMatchObject({ code: 10_023 });
+    await connection.close();
+  },
+);
 
 folderTest("keeps what was acknowledged through a kill -9, on the same port", async ({ folder }) => {
   const first = await startNatsServer({ storeDir: folder, binary });
@@ -321,7 +324,11 @@ folderTest("starts nothing where no program can lock", async ({ folder }) => {
 });
 
 folderTest("reports the last words of a server that dies at its start", async ({ folder }) => {
-  const dying = await writeFakeServer(join(folder, "bin", "nats-server"), "2.15.0", "echo the disk is cheese >&2; exit 3");
+  const dying = await writeFakeServer(
+    join(folder, "bin", "nats-server"),
+    "2.15.0",
+    "echo the disk is cheese >&2; exit 3",
+  );
 
   const refusal = await refusalOf({ storeDir: join(folder, "store"), binary: dying });
 

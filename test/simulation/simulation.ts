@@ -127,7 +127,13 @@ class Simulation implements Surroundings {
   #submit(tasks: readonly TaskSubmission[], ids: readonly TaskId[]): void {
     const leader = this.#leader;
     leader?.deliver(() => {
-      const request = { messageId: "unused", tasks, bytes: 1_000, ended: this.#store.endedTasks };
+      const request = {
+        messageId: "unused",
+        form: "batch" as const,
+        tasks,
+        bytes: 1_000,
+        ended: this.#store.endedTasks,
+      };
       const submitted = leader.core.submit(request, this.#world.now);
       leader.releaseAfter(() =>
         this.#world.send(() => {

@@ -85,7 +85,7 @@ describe("wait", () => {
     expect(performance.now() - askedAt).toBeGreaterThanOrEqual(timeoutMs - 5);
   });
 
-  it.each([-1, 60_001, 1.5, "1s"])("refuses timeoutMs %j", async (timeoutMs) => {
+  it.each([-1, 1.5, "1s"])("refuses timeoutMs %j", async (timeoutMs) => {
     await using engine = await Engine.start(nats.url);
     const taskId = await engine.submitted({ type: "ocr" });
     expect(await engine.ask("task.wait", { taskId, timeoutMs })).toMatchObject({

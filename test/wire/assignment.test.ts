@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { useNats } from "../support/nats.js";
-import { Engine, type Json, jsonOf } from "./peers.js";
+import { Engine, type Json, jsonOf, withEnvelope } from "./peers.js";
 
 const nats = useNats();
 
@@ -211,4 +211,16 @@ it("keeps reasons short, however long the chain of dependents is", async () => {
   const last = await engine.wait("m-199");
   expect(last).toMatchObject({ state: "failed" });
   expect(last.reason?.length).toBeLessThan(1_000);
+});
+
+it("carries the trace of a submission to the agent", async () => {
+  await using engine = await Engine.start(nats.url);
+  const agent = await engine.agent("k-1");
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const body = JSON.stringify(withEnvelope({ task: { taskId: "t-1", type: "ocr" } }));
+  await engine.nats.request(`${engine.namespace}.orchestrator.task.submit`, body, { headers: { traceparent } });
+  await agent.nextTask();
+  expect(agent.assignments.received[0]?.headers.get("traceparent")).toBe(traceparent);
+  const again = await engine.submit({ taskId: "t-1", type: "ocr" });
+  expect(again.taskId).toBe("t-1");
 });
