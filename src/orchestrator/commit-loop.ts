@@ -222,8 +222,8 @@ export class CommitLoop {
       }
       for (const wait of this.#barrierUnderWay) wait.onDurable();
       this.#barrierUnderWay = [];
-      if (this.#onMilestone !== undefined) await this.#letGoInSteps(groups, this.#onMilestone);
-      else for (const group of groups) for (const release of group.releases) this.#letGo(release);
+      if (this.#onMilestone === undefined) this.#letGoAll(groups);
+      else await this.#letGoInSteps(groups, this.#onMilestone);
     }
     this.#state = "idle";
     this.#wakeIdleWaiters();
@@ -252,6 +252,12 @@ export class CommitLoop {
     this.#count(performance.now() - this.#appendStartedAt);
     if (this.#onMilestone !== undefined) await this.#onMilestone("after append");
     return "durable";
+  }
+
+  #letGoAll(groups: readonly Group[]): void {
+    for (const group of groups) {
+      for (const release of group.releases) this.#letGo(release);
+    }
   }
 
   async #letGoInSteps(groups: readonly Group[], onMilestone: OnMilestone): Promise<void> {

@@ -41,7 +41,10 @@ class Crew {
   /** Puts the agent where its load belongs, or out of the heap where it has no free place. */
   settle(place: Place): void {
     const free = place.takesWork && place.active < place.maximum;
-    if (!free) return this.remove(place);
+    if (!free) {
+      this.remove(place);
+      return;
+    }
     if (place.position === -1) {
       place.position = this.#heap.length;
       this.#heap.push(place);

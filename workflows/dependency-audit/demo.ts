@@ -20,10 +20,10 @@ import { LiveOutput } from "./live-output.js";
 import { type AuditReport, packageTaskTypes } from "./messages.js";
 import { unpackReport } from "./packed-report.js";
 import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
-import { type AuditPlan, planAudit, submissionBatches } from "./plan.js";
+import { type AuditPlan, halvesOf, type PlannedTask, planAudit, submissionBatches } from "./plan.js";
 import { renderMarkdown } from "./render-markdown.js";
 import { renderTable, terminalStyle } from "./render-table.js";
-import type { AgentAtWork } from "./stop-at-work.js";
+import { type AgentAtWork, stopOneAtWork } from "./stop-at-work.js";
 import { surveyProject } from "./survey.js";
 import { WatchedAudit } from "./watched-audit.js";
 
@@ -35,6 +35,8 @@ const engineReadyLimitMs = 180_000;
 const agentReadyLimitMs = 30_000;
 /** 1,600 packages take some ten seconds; beyond this, what the task waits for is told and the demo ends. */
 const auditLimitMs = 300_000;
+/** Of all tasks, how many have ended when an agent is chosen to be killed. */
+const killAtShare = 1 / 3;
 /** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
 const givenUpLimitMs = 20_000;
 /** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
@@ -89,25 +91,22 @@ interface FinishedAudit {
 /** @throws DemoStopped unless the report is there and every task completed exactly once. */
 async function runAudit(
   plan: AuditPlan,
-  { lifetime: { orStopped }, output, tell }: Stage,
+  stage: Stage,
   client: Client,
   agents: readonly Child[],
 ): Promise<FinishedAudit> {
+  const { output, tell } = stage;
+  const { orStopped } = stage.lifetime;
   const taskIds = taskIdsOf(plan);
   const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
   audit.start();
   try {
-    for (const batch of submissionBatches(plan)) await orStopped(client.submitAll(batch));
-    tell(`submitted ${plan.packageTasks.length} tasks and the report that depends on all of them`);
+    const killed = await submitAndKill(plan, stage, client, audit);
     const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
-    const killed = await orStopped(audit.killed());
-    if (killed === null) {
-      tell("the report is there; it was over before an agent could be killed at work, try a larger project");
-    } else {
-      const left = audit.isSettled ? "" : `; what is left is the orchestrator's verdict on ${killed.agent.name}`;
-      tell(`the report is there${left}`);
-      await orStopped(audit.untilSettled(givenUpLimitMs));
-    }
+    audit.tellAll();
+    const left = killed === null || audit.isSettled ? "" : `; what is left is the verdict on ${killed.agent.name}`;
+    tell(`the report is there${left}`);
+    await orStopped(audit.untilSettled(givenUpLimitMs));
     const { endedTaskCounts } = await orStopped(client.status());
     const endsCounted = Object.values(endedTaskCounts).reduce((sum, count) => sum + count, 0);
     const announcedTwice = audit.endedTwice;
@@ -120,6 +119,37 @@ async function runAudit(
   } finally {
     audit.stop();
   }
+}
+
+/**
+ * Half-way is where the second half is submitted: an agent is stopped before and killed after it, so it always has work
+ * in its hands, however fast the others are. Null if there was none for it.
+ */
+async function submitAndKill(
+  plan: AuditPlan,
+  { lifetime: { orStopped }, tell }: Stage,
+  client: Client,
+  audit: WatchedAudit,
+): Promise<AgentAtWork | null> {
+  const [firstHalf, secondHalf] = halvesOf(plan);
+  const submit = async (tasks: readonly PlannedTask[]): Promise<void> => {
+    for (const batch of submissionBatches(tasks)) await orStopped(client.submitAll(batch));
+  };
+  await submit(firstHalf);
+  tell(`submitted ${firstHalf.length} tasks, the first half`);
+  const due = Math.min(firstHalf.length, Math.ceil(taskIdsOf(plan).length * killAtShare));
+  if (!(await orStopped(audit.untilEnded(due, auditLimitMs)))) {
+    throw new DemoStopped(demoExit.failed, `not even ${due} tasks ended within ${auditLimitMs / 1_000} s.`);
+  }
+  const atWork = await orStopped(
+    stopOneAtWork(client, audit.busiestFirst, async () => {
+      await submit(secondHalf);
+      tell(`submitted the other ${secondHalf.length - 1}, and the report that depends on all of them`);
+    }),
+  );
+  if (atWork === null) tell("no work was left to kill an agent at; try a larger project");
+  else await orStopped(audit.kill(atWork));
+  return atWork;
 }
 
 function taskIdsOf({ packageTasks, reportTask }: AuditPlan): readonly string[] {

@@ -71,18 +71,27 @@ export function planAudit(survey: Survey, auditId: string): AuditPlan {
 }
 
 /**
- * The plan as batches in the order to submit them: a task's dependencies are in its own batch or in an earlier one.
+ * The plan as two parts to submit one after the other, each with a half of every kind of check; the join is in the
+ * second.
+ */
+export function halvesOf({ packageTasks, reportTask }: AuditPlan): readonly [PlannedTask[], PlannedTask[]] {
+  const ofParity = (parity: number): PlannedTask[] => packageTasks.filter((_, index) => index % 2 === parity);
+  return [ofParity(0), [...ofParity(1), reportTask]];
+}
+
+/**
+ * Tasks as batches in the order to submit them: that of the tasks, so dependencies stay in front of who needs them.
  * `bytesMax` bounds the JSON of a batch's tasks; a task larger than that has a batch of its own.
  */
 export function submissionBatches(
-  plan: AuditPlan,
+  tasks: readonly PlannedTask[],
   options: { readonly bytesMax?: number } = {},
 ): readonly (readonly PlannedTask[])[] {
   const bytesMax = options.bytesMax ?? batchBytesMax;
   const batches: PlannedTask[][] = [];
   let current: PlannedTask[] = [];
   let currentBytes = 0;
-  for (const task of [...plan.packageTasks, plan.reportTask]) {
+  for (const task of tasks) {
     // One more for the comma.
     const bytes = Buffer.byteLength(JSON.stringify(task)) + 1;
     if (current.length > 0 && currentBytes + bytes > bytesMax) {
@@ -93,7 +102,7 @@ export function submissionBatches(
     current.push(task);
     currentBytes += bytes;
   }
-  batches.push(current);
+  if (current.length > 0) batches.push(current);
   return batches;
 }
 

@@ -1,8 +1,7 @@
 /**
  * Finds the agent to be killed half-way, and stops it where it stands. A task of this audit takes milliseconds, so an
  * agent that is simply killed has mostly just handed in what it had, and nothing would be seen. Therefore it is stopped
- * first (SIGSTOP); once the orchestrator has taken in its last results, what it is still believed to be doing is work
- * that dies with it.
+ * first (SIGSTOP), then given work; what the orchestrator believes it is doing dies with it.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client, TaskView } from "perdure";
@@ -18,11 +17,17 @@ const lookIntervalMs = 15;
 /** After so many looks without a change nothing of a stopped agent is on its way any more. */
 const steadyLooks = 3;
 
-/** The first of `agents` that has tasks in hand stays stopped; those before it go on. Null if none has any. */
+/**
+ * The first of `agents` that has tasks in hand stays stopped; those before it go on. Null if none has any. `giveWork` is
+ * called once, when the first of them stands still.
+ */
 export async function stopOneAtWork(
   client: Pick<Client, "list">,
   agents: readonly Child[],
+  giveWork: () => Promise<void>,
 ): Promise<AgentAtWork | null> {
+  agents[0]?.send("SIGSTOP");
+  await giveWork();
   for (const agent of agents) {
     agent.send("SIGSTOP");
     const tasks = await steadyTasksOf(client, agent.name);

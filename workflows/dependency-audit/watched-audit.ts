@@ -1,6 +1,6 @@
 /**
- * Looks on while the audit runs: shows how far it is, has an agent killed once a third has ended, and tells what the
- * orchestrator says and does about it.
+ * Looks on while the audit runs: shows how far it is, and tells what the orchestrator says and does about an agent that
+ * was killed.
  */
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,11 +11,11 @@ import type { Child } from "./children.js";
 import type { LiveOutput } from "./live-output.js";
 import { Progress } from "./progress.js";
 import { progressLine } from "./progress-line.js";
-import { type AgentAtWork, stopOneAtWork } from "./stop-at-work.js";
+import type { AgentAtWork } from "./stop-at-work.js";
 
 const lookIntervalMs = 150;
-/** The share of the audit that has ended when an agent is killed. */
-const killAtShare = 1 / 3;
+/** Between two looks at what is known already. */
+const pollIntervalMs = 5;
 
 export interface WatchedAuditOptions {
   readonly auditId: string;
@@ -33,8 +33,6 @@ export class WatchedAudit {
   readonly #progress: Progress;
   readonly #stopping = new AbortController();
   readonly #failures: ObservedEvent[] = [];
-  #kill: Promise<void> | null = null;
-  #killed: AgentAtWork | null = null;
   #killedAt = 0;
   #aftermath: Aftermath | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -61,11 +59,36 @@ export class WatchedAudit {
     this.#options.output.clear();
   }
 
-  /** The agent that was killed, or null where the audit was over before one could be. All until now has been told. */
-  async killed(): Promise<AgentAtWork | null> {
-    await this.#kill;
+  /** Resolves with true when so many tasks have ended, with false if they have not after `limitMs`. */
+  untilEnded(count: number, limitMs: number): Promise<boolean> {
+    return this.#until(() => this.#progress.ended >= count, limitMs);
+  }
+
+  /** The agents, those with the most tasks in hand first. */
+  get busiestFirst(): readonly Child[] {
+    const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
+    const loadOf = ({ name }: Child): number => inHand.get(name) ?? 0;
+    return [...this.#options.agents].sort((a, b) => loadOf(b) - loadOf(a));
+  }
+
+  /** `kill -9`; from here on it is told what the orchestrator does about it. */
+  async kill({ agent, tasks }: AgentAtWork): Promise<void> {
+    const { auditId, taskCount, tell } = this.#options;
+    const endedBefore = this.#progress.ended;
+    // First, for the orchestrator may notice at once.
+    this.#aftermath = new Aftermath(agent.name, `${auditId}-`);
+    this.#killedAt = performance.now();
+    agent.kill();
+    await agent.ended;
+    this.#progress.noteKilled(agent.name);
+    const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
+    const when = `${endedBefore} of ${taskCount} tasks had ended`;
+    tell(`kill -9 ${agent.pid}: ${agent.name} is dead with ${what} in its hands; ${when}`, this.#killedAt);
+  }
+
+  /** Tells all there is to tell by now. */
+  tellAll(): void {
     this.#tellAftermath(Number.POSITIVE_INFINITY);
-    return this.#killed;
   }
 
   /** Nobody was killed, or the orchestrator has given that agent up, and all of it has been told. */
@@ -75,10 +98,7 @@ export class WatchedAudit {
 
   /** Resolves when it is settled, or after `limitMs`. */
   async untilSettled(limitMs: number): Promise<void> {
-    const deadline = performance.now() + limitMs;
-    while (!this.isSettled && performance.now() < deadline) {
-      await delay(lookIntervalMs, undefined, { signal: this.#stopping.signal });
-    }
+    await this.#until(() => this.isSettled, limitMs);
   }
 
   get endedTwice(): readonly string[] {
@@ -94,34 +114,14 @@ export class WatchedAudit {
     this.#progress.noteEvent(event);
     this.#aftermath?.observe(event, performance.now() - this.#killedAt);
     if (event.type === "TASK_FAILED" || event.type === "TASK_TIMED_OUT") this.#failures.push(event);
-    this.#killIfDue();
   }
 
-  #killIfDue(): void {
-    if (this.#kill !== null || this.#progress.ended < this.#options.taskCount * killAtShare) return;
-    this.#kill = this.#killOne();
-    // Told by `killed`.
-    this.#kill.catch(() => undefined);
-  }
-
-  async #killOne(): Promise<void> {
-    const { auditId, client, agents, taskCount, tell } = this.#options;
-    const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
-    const busiestFirst = [...agents].sort((a, b) => (inHand.get(b.name) ?? 0) - (inHand.get(a.name) ?? 0));
-    const endedBefore = this.#progress.ended;
-    const stopped = await stopOneAtWork(client, busiestFirst);
-    if (stopped === null) return;
-    const { agent, tasks } = stopped;
-    // First, for the orchestrator may notice at once.
-    this.#aftermath = new Aftermath(agent.name, `${auditId}-`);
-    this.#killedAt = performance.now();
-    agent.kill();
-    await agent.ended;
-    this.#killed = stopped;
-    this.#progress.noteKilled(agent.name);
-    const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
-    const when = `${endedBefore} of ${taskCount} tasks had ended`;
-    tell(`kill -9 ${agent.pid}: ${agent.name} is dead with ${what} in its hands; ${when}`, this.#killedAt);
+  async #until(holds: () => boolean, limitMs: number): Promise<boolean> {
+    const deadline = performance.now() + limitMs;
+    while (!holds() && performance.now() < deadline) {
+      await delay(pollIntervalMs, undefined, { signal: this.#stopping.signal });
+    }
+    return holds();
   }
 
   async #look(): Promise<void> {
@@ -129,7 +129,6 @@ export class WatchedAudit {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       this.#progress.noteStatus(await client.status());
-      this.#killIfDue();
       this.#tellAftermath(performance.now() - this.#killedAt);
       if (!signal.aborted) output.show(progressLine(this.#progress.picture, output.width));
       await delay(lookIntervalMs, undefined, { signal }).catch(() => undefined);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { LockedPackage } from "../../../workflows/dependency-audit/lock-file.js";
 import { PackageTaskInput, ReportTaskInput } from "../../../workflows/dependency-audit/messages.js";
-import { packagesMax, planAudit, submissionBatches } from "../../../workflows/dependency-audit/plan.js";
+import { halvesOf, packagesMax, planAudit, submissionBatches } from "../../../workflows/dependency-audit/plan.js";
 import { type Survey, surveyProject } from "../../../workflows/dependency-audit/survey.js";
 import { packageTaskIds, reportTaskId } from "../../../workflows/dependency-audit/task-ids.js";
 import { directoryWith, lockFileWith } from "./project-on-disk.js";
@@ -97,17 +97,28 @@ it.each(["", "-a", "a b", "a.b", "a".repeat(33), "a>"])("refuses %j as an audit'
 
 it("divides a plan into batches of bounded size, dependencies before dependents, nothing lost", () => {
   const plan = planAudit(surveyOf(Array.from({ length: 100 }, (_, index) => `package-${index}`)), "a");
-  const batches = submissionBatches(plan, { bytesMax: 10_000 });
+  const batches = submissionBatches([...plan.packageTasks, plan.reportTask], { bytesMax: 10_000 });
   expect(batches.flat()).toEqual([...plan.packageTasks, plan.reportTask]);
   const [last, ...others] = [...batches].reverse();
   expect(last).toContain(plan.reportTask);
   for (const batch of others) expect(Buffer.byteLength(JSON.stringify(batch))).toBeLessThanOrEqual(10_001);
 });
 
+it("divides a plan into halves that have the same mix of checks, the join in the second", () => {
+  const plan = planAudit(surveyOf(Array.from({ length: 10 }, (_, index) => `package-${index}`)), "a");
+  const [first, second] = halvesOf(plan);
+  const typesOf = (tasks: readonly { readonly type: string }[]): readonly string[] =>
+    tasks.map(({ type }) => type).sort();
+  expect(typesOf(first)).toEqual(typesOf(plan.packageTasks.filter(({ input }) => /[02468]$/.test(input.packagePath))));
+  expect(second.at(-1)).toEqual(plan.reportTask);
+  expect(new Set([...first, ...second])).toEqual(new Set([...plan.packageTasks, plan.reportTask]));
+  expect(first.length + second.length).toBe(31);
+});
+
 it("keeps every message of the largest audit far below the server's 1 MiB", () => {
   const names = Array.from({ length: packagesMax }, (_, index) => `a-package-with-quite-a-long-name-${index}`);
   const plan = planAudit(surveyOf(names), "a".repeat(32));
-  for (const batch of submissionBatches(plan)) {
+  for (const batch of submissionBatches([...plan.packageTasks, plan.reportTask])) {
     expect(Buffer.byteLength(JSON.stringify(batch))).toBeLessThan(400_000);
   }
   expect(plan.reportTask.dependencies.length).toBeLessThanOrEqual(5000);
