@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { findNatsServer } from "../../src/nats-server/find.js";
 import { startNatsServer } from "../../src/nats-server/start.js";
+import { untilSome } from "../support/until.js";
 import { startInChild } from "./child-parent.js";
-import { eventually } from "./eventually.js";
 import { writeFakeServer } from "./fake-server.js";
 import { folderTest } from "./folder-test.js";
 import { isRunning, processesNaming, untilGone, untilNothingNames } from "./processes.js";
@@ -65,7 +65,7 @@ folderTest("ends with a parent that dies before the server is ready", async ({ f
   const hanging = await writeFakeServer(join(folder, "bin", "nats-server"), "2.15.0", "exec sleep 60");
   const storeDir = join(folder, "store");
   await using parent = startInChild(storeDir, hanging);
-  const pid = await eventually("the pid of the hanging server", async () => {
+  const pid = await untilSome("the pid of the hanging server", async () => {
     const text = await readFile(join(storeDir, "nats-server.pid"), "utf8").catch(() => "");
     return text.endsWith("\n") ? Number(text) : undefined;
   });
@@ -82,7 +82,7 @@ folderTest("ends with its parent after somebody killed the guard between them", 
   const firstGuard = (await processesNaming(`perdure-launch ${folder}`)).find(({ pid }) => pid !== server?.pid);
 
   process.kill(firstGuard?.pid ?? 0, "SIGKILL");
-  const [secondGuard] = await eventually("a second guard", async () => {
+  const [secondGuard] = await untilSome("a second guard", async () => {
     const guards = await processesNaming(`perdure-guard ${server?.pid}`);
     return guards.length > 0 ? guards : undefined;
   });

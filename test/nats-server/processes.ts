@@ -1,7 +1,7 @@
 /** What runs on this machine, read from /proc. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { eventually } from "./eventually.js";
+import { untilSome } from "../support/until.js";
 
 interface RunningProcess {
   readonly pid: number;
@@ -16,13 +16,13 @@ export async function processesNaming(text: string): Promise<readonly RunningPro
 }
 
 export async function untilNothingNames(text: string): Promise<void> {
-  await eventually(`the end of every process that names ${text}`, async () =>
+  await untilSome(`the end of every process that names ${text}`, async () =>
     (await processesNaming(text)).length === 0 ? true : undefined,
   );
 }
 
 export async function untilGone(pid: number): Promise<void> {
-  await eventually(`the end of process ${pid}`, async () => ((await isRunning(pid)) ? undefined : true));
+  await untilSome(`the end of process ${pid}`, async () => ((await isRunning(pid)) ? undefined : true));
 }
 
 /** A zombie counts as gone: it only waits for its parent to notice. */

@@ -9,7 +9,7 @@ import { connect } from "@nats-io/transport-node";
 import { beforeAll, expect, vi } from "vitest";
 import { findNatsServer } from "../../src/nats-server/find.js";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/nats-server/start.js";
-import { eventually } from "./eventually.js";
+import { untilSome } from "../support/until.js";
 import { writeFakeServer } from "./fake-server.js";
 import { folderTest } from "./folder-test.js";
 import { isRunning, untilNothingNames } from "./processes.js";
@@ -360,7 +360,7 @@ folderTest("starts nothing once its caller has given up", async ({ folder }) => 
   const storeDir = join(folder, "store");
 
   const starting = startNatsServer({ storeDir, binary: hanging, signal: caller.signal });
-  await eventually("the owner's pid", () => stat(join(storeDir, "nats-server.pid")).catch(() => undefined));
+  await untilSome("the owner's pid", () => stat(join(storeDir, "nats-server.pid")).catch(() => undefined));
   caller.abort(reason);
 
   await expect(starting).rejects.toBe(reason);

@@ -33,7 +33,7 @@ export interface Answer extends Json {
   readonly error?: { readonly code: string; readonly message: string; readonly details?: Json };
 }
 
-export const endedStates = ["completed", "failed", "cancelled", "timed_out"];
+const endedStates = ["completed", "failed", "cancelled", "timed_out"];
 
 /** One orchestrator in a namespace of its own, and one connection that hears everything it says to all. */
 export class Engine implements AsyncDisposable {
