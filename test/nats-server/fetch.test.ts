@@ -22,7 +22,7 @@ const archiveName = releaseArchiveName(process.platform, process.arch) ?? "";
 /** Short, so that a hanging connection costs little; the real one is asserted below. */
 const silenceMs = 300;
 
-const hang = (): void => {};
+const hang = (): void => undefined;
 const hangHalfway = (response: ServerResponse): void => {
   response.writeHead(200, { "content-length": "1000" });
   response.write("some bytes");

@@ -33,8 +33,6 @@ export interface Answer extends Json {
   readonly error?: { readonly code: string; readonly message: string; readonly details?: Json };
 }
 
-const endedStates = ["completed", "failed", "cancelled", "timed_out"];
-
 /** One orchestrator in a namespace of its own, and one connection that hears everything it says to all. */
 export class Engine implements AsyncDisposable {
   readonly namespace: string;
