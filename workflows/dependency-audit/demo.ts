@@ -20,7 +20,7 @@ import { LiveOutput } from "./live-output.js";
 import { type AuditReport, packageTaskTypes } from "./messages.js";
 import { unpackReport } from "./packed-report.js";
 import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
-import { type AuditPlan, halvesOf, type PlannedTask, planAudit, submissionBatches } from "./plan.js";
+import { type AuditPlan, type PlannedTask, partsOf, planAudit, submissionBatches } from "./plan.js";
 import { renderMarkdown } from "./render-markdown.js";
 import { renderTable, terminalStyle } from "./render-table.js";
 import { type AgentAtWork, stopOneAtWork } from "./stop-at-work.js";
@@ -35,8 +35,8 @@ const engineReadyLimitMs = 180_000;
 const agentReadyLimitMs = 30_000;
 /** 1,600 packages take some ten seconds; beyond this, what the task waits for is told and the demo ends. */
 const auditLimitMs = 300_000;
-/** Of all tasks, how many have ended when an agent is chosen to be killed. */
-const killAtShare = 1 / 3;
+/** Of the first part, how much has ended when an agent is chosen to be killed: a third of a small audit. */
+const killAtShare = 2 / 3;
 /** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
 const givenUpLimitMs = 20_000;
 /** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
@@ -101,7 +101,7 @@ async function runAudit(
   const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
   audit.start();
   try {
-    const killed = await submitAndKill(plan, stage, client, audit);
+    const killed = await submitAndKill(plan, stage, client, agents, audit);
     const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
     audit.tellAll();
     const left = killed === null || audit.isSettled ? "" : `; what is left is the verdict on ${killed.agent.name}`;
@@ -122,29 +122,30 @@ async function runAudit(
 }
 
 /**
- * Half-way is where the second half is submitted: an agent is stopped before and killed after it, so it always has work
- * in its hands, however fast the others are. Null if there was none for it.
+ * Half-way is where the second part is submitted: the agents are stopped before and one is killed after it, so it has
+ * work in its hands however fast they are. Null if there was too little for that.
  */
 async function submitAndKill(
   plan: AuditPlan,
   { lifetime: { orStopped }, tell }: Stage,
   client: Client,
+  agents: readonly Child[],
   audit: WatchedAudit,
 ): Promise<AgentAtWork | null> {
-  const [firstHalf, secondHalf] = halvesOf(plan);
+  const [firstPart, secondPart] = partsOf(plan);
   const submit = async (tasks: readonly PlannedTask[]): Promise<void> => {
     for (const batch of submissionBatches(tasks)) await orStopped(client.submitAll(batch));
   };
-  await submit(firstHalf);
-  tell(`submitted ${firstHalf.length} tasks, the first half`);
-  const due = Math.min(firstHalf.length, Math.ceil(taskIdsOf(plan).length * killAtShare));
+  await submit(firstPart);
+  tell(`submitted ${firstPart.length} tasks, the first part`);
+  const due = Math.ceil(firstPart.length * killAtShare);
   if (!(await orStopped(audit.untilEnded(due, auditLimitMs)))) {
     throw new DemoStopped(demoExit.failed, `not even ${due} tasks ended within ${auditLimitMs / 1_000} s.`);
   }
   const atWork = await orStopped(
-    stopOneAtWork(client, audit.busiestFirst, async () => {
-      await submit(secondHalf);
-      tell(`submitted the other ${secondHalf.length - 1}, and the report that depends on all of them`);
+    stopOneAtWork(client, agents, async () => {
+      await submit(secondPart);
+      tell(`submitted the rest (${secondPart.length - 1}), and the report that depends on all of them`);
     }),
   );
   if (atWork === null) tell("no work was left to kill an agent at; try a larger project");

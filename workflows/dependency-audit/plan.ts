@@ -41,6 +41,8 @@ export interface AuditPlan {
 
 export const packagesMax = 1600;
 const batchBytesMax = 256 * 1024;
+/** Some 800 bytes each in the journal, of 960 KiB for a join with all it depends on. */
+const firstPartMax = 480;
 
 /** Throws AuditError NOTHING_INSTALLED, TOO_MANY_PACKAGES, AUDIT_ID_INVALID. */
 export function planAudit(survey: Survey, auditId: string): AuditPlan {
@@ -71,12 +73,16 @@ export function planAudit(survey: Survey, auditId: string): AuditPlan {
 }
 
 /**
- * The plan as two parts to submit one after the other, each with a half of every kind of check; the join is in the
- * second.
+ * The plan as two parts to submit one after the other, each with every kind of check; the join is in the second. The
+ * first is half of a small audit and bounded for a large one: with the join the orchestrator writes down once more what
+ * has ended already, all in one piece.
  */
-export function halvesOf({ packageTasks, reportTask }: AuditPlan): readonly [PlannedTask[], PlannedTask[]] {
-  const ofParity = (parity: number): PlannedTask[] => packageTasks.filter((_, index) => index % 2 === parity);
-  return [ofParity(0), [...ofParity(1), reportTask]];
+export function partsOf({ packageTasks, reportTask }: AuditPlan): readonly [PlannedTask[], PlannedTask[]] {
+  const firstCount = Math.min(Math.ceil(packageTasks.length / 2), firstPartMax);
+  const every = packageTasks.length / firstCount;
+  const inFirst = new Set(Array.from({ length: firstCount }, (_, index) => packageTasks[Math.floor(index * every)]));
+  const second = packageTasks.filter((task) => !inFirst.has(task));
+  return [packageTasks.filter((task) => inFirst.has(task)), [...second, reportTask]];
 }
 
 /**

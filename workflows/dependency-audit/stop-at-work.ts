@@ -1,7 +1,8 @@
 /**
- * Finds the agent to be killed half-way, and stops it where it stands. A task of this audit takes milliseconds, so an
- * agent that is simply killed has mostly just handed in what it had, and nothing would be seen. Therefore it is stopped
- * first (SIGSTOP), then given work; what the orchestrator believes it is doing dies with it.
+ * Finds the agent to be killed half-way. A task of this audit takes milliseconds, so an agent that is simply killed has
+ * mostly just handed in what it had, and nothing would be seen. Therefore all of them are stopped where they stand
+ * (SIGSTOP) and given work, and one that has some is killed before the others go on. The orchestrator is told nothing:
+ * to it one of its agents falls silent with tasks in its hands.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client, TaskView } from "perdure";
@@ -18,34 +19,35 @@ const lookIntervalMs = 15;
 const steadyLooks = 3;
 
 /**
- * The first of `agents` that has tasks in hand stays stopped; those before it go on. Null if none has any. `giveWork` is
- * called once, when the first of them stands still.
+ * Resolves with the agent that has the most tasks in hand, which stays stopped; the others go on. Null if none has any.
+ * `giveWork` is called while all stand still.
  */
 export async function stopOneAtWork(
   client: Pick<Client, "list">,
   agents: readonly Child[],
   giveWork: () => Promise<void>,
 ): Promise<AgentAtWork | null> {
-  agents[0]?.send("SIGSTOP");
+  for (const agent of agents) agent.send("SIGSTOP");
   await giveWork();
-  for (const agent of agents) {
-    agent.send("SIGSTOP");
-    const tasks = await steadyTasksOf(client, agent.name);
-    if (tasks.length > 0) return { agent, tasks };
-    agent.send("SIGCONT");
-  }
-  return null;
+  const tasks = await steadyTasks(client);
+  const atWork = agents
+    .map((agent) => ({ agent, tasks: tasks.filter(({ agentId }) => agentId === agent.name) }))
+    .filter((candidate) => candidate.tasks.length > 0)
+    .sort((a, b) => b.tasks.length - a.tasks.length);
+  const chosen = atWork[0] ?? null;
+  for (const agent of agents) if (agent !== chosen?.agent) agent.send("SIGCONT");
+  return chosen;
 }
 
-/** What the orchestrator believes a stopped agent is doing, once that no longer changes. */
-async function steadyTasksOf(client: Pick<Client, "list">, agentId: string): Promise<readonly TaskView[]> {
+/** What the orchestrator believes the stopped agents are doing, once that no longer changes. */
+async function steadyTasks(client: Pick<Client, "list">): Promise<readonly TaskView[]> {
   let steadyFor = 0;
   let before = "";
   for (;;) {
-    const { tasks } = await client.list({ agentId, states: ["assigned", "running"] });
-    const tokens = tasks.map(({ taskId, attempt }) => `${taskId} ${attempt}`).join("\n");
-    steadyFor = tokens === before ? steadyFor + 1 : 0;
-    before = tokens;
+    const { tasks } = await client.list({ states: ["assigned", "running"] });
+    const now = tasks.map(({ taskId, attempt, agentId }) => `${taskId} ${attempt} ${agentId}`).join("\n");
+    steadyFor = now === before ? steadyFor + 1 : 0;
+    before = now;
     if (steadyFor >= steadyLooks) return tasks;
     await delay(lookIntervalMs);
   }

@@ -64,13 +64,6 @@ export class WatchedAudit {
     return this.#until(() => this.#progress.ended >= count, limitMs);
   }
 
-  /** The agents, those with the most tasks in hand first. */
-  get busiestFirst(): readonly Child[] {
-    const inHand = new Map(this.#progress.picture.agents.map((agent) => [agent.agentId, agent.inHand]));
-    const loadOf = ({ name }: Child): number => inHand.get(name) ?? 0;
-    return [...this.#options.agents].sort((a, b) => loadOf(b) - loadOf(a));
-  }
-
   /** `kill -9`; from here on it is told what the orchestrator does about it. */
   async kill({ agent, tasks }: AgentAtWork): Promise<void> {
     const { auditId, taskCount, tell } = this.#options;

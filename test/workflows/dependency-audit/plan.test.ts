@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { LockedPackage } from "../../../workflows/dependency-audit/lock-file.js";
-import { PackageTaskInput, ReportTaskInput } from "../../../workflows/dependency-audit/messages.js";
-import { halvesOf, packagesMax, planAudit, submissionBatches } from "../../../workflows/dependency-audit/plan.js";
+import { PackageTaskInput, packageTaskTypes, ReportTaskInput } from "../../../workflows/dependency-audit/messages.js";
+import { packagesMax, partsOf, planAudit, submissionBatches } from "../../../workflows/dependency-audit/plan.js";
 import { type Survey, surveyProject } from "../../../workflows/dependency-audit/survey.js";
 import { packageTaskIds, reportTaskId } from "../../../workflows/dependency-audit/task-ids.js";
 import { directoryWith, lockFileWith } from "./project-on-disk.js";
@@ -104,15 +104,24 @@ it("divides a plan into batches of bounded size, dependencies before dependents,
   for (const batch of others) expect(Buffer.byteLength(JSON.stringify(batch))).toBeLessThanOrEqual(10_001);
 });
 
-it("divides a plan into halves that have the same mix of checks, the join in the second", () => {
-  const plan = planAudit(surveyOf(Array.from({ length: 10 }, (_, index) => `package-${index}`)), "a");
-  const [first, second] = halvesOf(plan);
-  const typesOf = (tasks: readonly { readonly type: string }[]): readonly string[] =>
-    tasks.map(({ type }) => type).sort();
-  expect(typesOf(first)).toEqual(typesOf(plan.packageTasks.filter(({ input }) => /[02468]$/.test(input.packagePath))));
+it.each([
+  { packages: 1, firstPart: 2 },
+  { packages: 10, firstPart: 15 },
+  { packages: 1600, firstPart: 480 },
+])("divides the plan for $packages packages into two parts, the join in the second", ({ packages, firstPart }) => {
+  const plan = planAudit(surveyOf(Array.from({ length: packages }, (_, index) => `package-${index}`)), "a");
+  const [first, second] = partsOf(plan);
+  expect(first).toHaveLength(firstPart);
   expect(second.at(-1)).toEqual(plan.reportTask);
   expect(new Set([...first, ...second])).toEqual(new Set([...plan.packageTasks, plan.reportTask]));
-  expect(first.length + second.length).toBe(31);
+  expect(first.length + second.length).toBe(3 * packages + 1);
+});
+
+it("puts every kind of check into both parts, so that every agent has work in both", () => {
+  const plan = planAudit(surveyOf(Array.from({ length: 10 }, (_, index) => `package-${index}`)), "a");
+  for (const part of partsOf(plan)) {
+    for (const type of packageTaskTypes) expect(part.filter((task) => task.type === type)).toHaveLength(5);
+  }
 });
 
 it("keeps every message of the largest audit far below the server's 1 MiB", () => {
