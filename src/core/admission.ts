@@ -19,8 +19,6 @@ export interface Candidate {
   readonly specs: readonly TaskSpec[];
   /** Those of them that do not exist yet. */
   readonly fresh: readonly TaskSpec[];
-  /** Ended tasks that would have to be live again. */
-  readonly retained: readonly TaskRecord[];
   /** Of the message, bytes. */
   readonly bytes: number;
   readonly known: (id: TaskId) => TaskRecord | undefined;
@@ -115,7 +113,7 @@ function queueRefusal({ fresh, pendingCount, maxQueuedTasks }: Candidate): Refus
   );
 }
 
-function sizeRefusal({ bytes: messageBytes, fresh, retained }: Candidate): Refusal | null {
+function sizeRefusal({ bytes: messageBytes, fresh }: Candidate): Refusal | null {
   if (mayExceed(messageBytes, FIELD_BYTES_MAX)) {
     for (const spec of fresh) {
       const refused =
@@ -125,10 +123,10 @@ function sizeRefusal({ bytes: messageBytes, fresh, retained }: Candidate): Refus
       if (refused !== null) return refused;
     }
   }
-  if (fresh.length === 1 && retained.length === 0) return null;
+  if (fresh.length <= 1) return null;
   // A batch is accepted in one piece, so its facts have to fit into one journal message.
   const factOverheadBytes = 200;
-  const bytes = [...fresh, ...retained].reduce((sum, item) => sum + jsonBytes(item) + factOverheadBytes, 0);
+  const bytes = fresh.reduce((sum, spec) => sum + jsonBytes(spec) + factOverheadBytes, 0);
   if (bytes <= FLUSH_BYTES_MAX) return null;
   return refuse(
     "BATCH_TOO_LARGE",

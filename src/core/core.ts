@@ -22,7 +22,7 @@ import type { FollowUp, Ledger, Outbox } from "./ledger.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
 import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
-import { type SubmissionRequest, type Submitted, submit } from "./submission.js";
+import { admit, type SubmissionRequest, type Submitted, take } from "./submission.js";
 import { agentView, taskSummary, taskView, visibleState } from "./views.js";
 
 export type Cancelled =
@@ -72,7 +72,13 @@ export class Core {
   }
 
   submit(request: SubmissionRequest, at: number): Submitted {
-    return this.#decide(() => submit(this.ledger, this.#settings, request, at), at);
+    const admitted = admit(this.ledger, this.#settings, request);
+    if (!admitted.ok) return admitted;
+    for (const record of admitted.retained) this.#decide(() => this.ledger.retainTask(record, at));
+    this.#decide(() => {
+      for (const spec of admitted.fresh) take(this.ledger, spec, at);
+    }, at);
+    return { ok: true, taskIds: admitted.taskIds };
   }
 
   cancel(taskId: TaskId, at: number): Cancelled {

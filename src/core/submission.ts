@@ -30,25 +30,44 @@ export function idsNamedBy(request: Pick<SubmissionRequest, "messageId" | "tasks
   return request.tasks.flatMap((task, index) => [taskIdOf(request, index), ...(task.dependencies ?? [])]);
 }
 
-export function submit(ledger: Ledger, settings: CoreSettings, request: SubmissionRequest, at: number): Submitted {
+/** What an admitted submission changes. */
+export interface Admitted {
+  readonly ok: true;
+  readonly taskIds: readonly TaskId[];
+  /** New tasks, each behind those of them that it depends on. */
+  readonly fresh: readonly TaskSpec[];
+  /**
+   * Ended tasks that must be live again. Each is retained by a decision of its own, before the tasks that need it are
+   * taken: together they may outgrow a journal message, and one too many does no harm.
+   */
+  readonly retained: readonly TaskRecord[];
+}
+
+/** Holds a submission against what is there; changes nothing. */
+export function admit(
+  ledger: Ledger,
+  settings: CoreSettings,
+  request: SubmissionRequest,
+): Admitted | { readonly ok: false; readonly refusal: Refusal } {
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
   const fresh = specs.filter((spec) => known(spec.taskId) === undefined);
-  const retained = retainedBy(ledger, request, fresh);
   const { bytes } = request;
   const { pendingCount } = ledger;
   const { maxQueuedTasks } = settings;
-  const refusal = refusalOf({ specs, fresh, retained, bytes, known, pendingCount, maxQueuedTasks });
+  const refusal = refusalOf({ specs, fresh, bytes, known, pendingCount, maxQueuedTasks });
   if (refusal !== null) return { ok: false, refusal };
 
-  for (const record of retained) ledger.retainTask(record, at);
-  // Members first that others depend on, so that every dependency is known when its dependent is added.
-  for (const spec of inDependencyOrder(fresh)) take(ledger, spec, at);
-  return { ok: true, taskIds: specs.map((spec) => spec.taskId) };
+  return {
+    ok: true,
+    taskIds: specs.map((spec) => spec.taskId),
+    fresh: inDependencyOrder(fresh),
+    retained: retainedBy(ledger, request, fresh),
+  };
 }
 
 /** Takes up one task; one whose dependency has failed already is told so as if it failed now. */
-function take(ledger: Ledger, spec: TaskSpec, at: number): void {
+export function take(ledger: Ledger, spec: TaskSpec, at: number): void {
   const stateOf = (id: TaskId) => ledger.tasks.get(id)?.state;
   const open = spec.dependencies.filter((id) => stateOf(id) !== "completed");
   ledger.addTask(spec, open.length, at);

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { assignmentOf } from "../../src/core/views.js";
+import { givenTask, taskId } from "../support/given.js";
 import { Engine } from "./engine.js";
 
 /** a -> b -> c, and d apart. */
@@ -111,4 +112,18 @@ it("settles a chain of 1,500 tasks as one decision each, without running out of 
   expect([engine.core.ledger.counts.failed, engine.decisions.filter(({ facts }) => facts.length > 1).length]).toEqual([
     1_499, 1,
   ]);
+});
+
+it("takes back more ended dependencies than one journal message could hold, each by itself", () => {
+  const engine = new Engine();
+  const ended = new Map(
+    Array.from({ length: 50 }, (_, index) => {
+      const id = taskId(`ended-${index}`);
+      return [id, givenTask({ state: "completed", endedAt: 1, output: "x".repeat(100_000), spec: { taskId: id } })];
+    }),
+  );
+  const submitted = engine.submit({ taskId: "join", dependencies: [...ended.keys()] }, { ended });
+  expect([submitted.ok, engine.states("join")]).toEqual([true, ["queued"]]);
+  const retentions = engine.decisions.filter(({ facts }) => facts.some((fact) => fact.type === "TaskRetained"));
+  expect(retentions.map(({ facts }) => facts.length)).toEqual(Array(50).fill(1));
 });
