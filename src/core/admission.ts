@@ -98,6 +98,7 @@ function dependencyRefusal({ specs, fresh, known }: Candidate): Refusal | null {
 }
 
 function cycleRefusal({ fresh }: Candidate): Refusal | null {
+  if (fresh.every((spec) => spec.dependencies.length === 0)) return null;
   const cycle = findCycle(new Map(fresh.map((spec) => [spec.taskId, spec.dependencies])));
   if (cycle === null) return null;
   const message = `tasks depend on each other in a circle: ${cycle.join(" -> ")}; nothing was accepted.`;

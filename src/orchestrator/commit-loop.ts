@@ -224,6 +224,8 @@ export class CommitLoop {
       this.#barrierUnderWay = [];
       if (this.#onMilestone === undefined) this.#letGoAll(groups);
       else await this.#letGoInSteps(groups, this.#onMilestone);
+      // What arrived meanwhile belongs into the next flush too: fewer of them under load, and nothing waits otherwise.
+      await new Promise((resolve) => setImmediate(resolve));
     }
     this.#state = "idle";
     this.#wakeIdleWaiters();

@@ -12,7 +12,7 @@ import { AGENT_TOMBSTONE_MS } from "../core/settings.js";
 import type { Logger } from "../logger.js";
 import type { Checkpoint, ResultsPosition } from "../protocol/fact.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
-import { endedStates } from "../protocol/task-record.js";
+import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import type { OnMilestone } from "./milestone.js";
@@ -63,17 +63,23 @@ const INTERVAL_MS = 250;
 const YOUNG_MS = 1_000;
 /** Trimming is a request to the server each; it need not follow every checkpoint. */
 const TRIM_INTERVAL_MS = 5_000;
-/** How often memory is searched for agents that are out of their retention too. */
-const AGENT_SWEEP_INTERVAL_MS = 3_600_000;
+/** This many flushes within one interval are a burst: copying waits for its end, for the server has better to do. */
+const BURST_FLUSHES = 50;
+/** How long a burst may hold back a copy, and how many records; both bound what a new leader has to replay. */
+const BURST_WAIT_MS_MAX = 5_000;
+const BURST_RECORDS_MAX = 20_000;
+/** Live tasks in one copy: they are encoded while everything else waits. The rest follows in the next. */
+const LIVE_RECORDS_MAX = 5_000;
+/** Ended tasks written at a time; they change no more, so they are encoded as they go. */
+const ENDED_SLICE = 900;
 /** Ended tasks kept in memory for whoever asks right after the end. */
 const RECENT_MAX = 10_000;
 
 interface Picture {
   readonly checkpoint: Checkpoint;
   readonly live: RecordWrite[];
-  readonly ended: RecordWrite[];
+  readonly ended: TaskRecord[];
   readonly agents: RecordWrite[];
-  readonly endedIds: TaskId[];
 }
 
 export class Materializer {
@@ -81,7 +87,8 @@ export class Materializer {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #lastTrimAt = 0;
-  #lastSweepAt = 0;
+  #lastCopyAt = 0;
+  #flushesSeen = 0;
   /** Ended tasks still in memory, oldest first. */
   #recent: TaskId[] = [];
   #state: "running" | "stopped" = "stopped";
@@ -117,10 +124,11 @@ export class Materializer {
   #arm(): void {
     if (this.#state === "stopped") return;
     this.#timer = setTimeout(() => {
-      const { ledger, logger } = this.#options;
-      this.#forgetAgents();
-      const idle = ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0;
-      if (idle) return this.#arm();
+      const { logger } = this.#options;
+      if (!this.#isDue()) {
+        this.#arm();
+        return;
+      }
       this.#running = this.runOnce(YOUNG_MS)
         .catch((cause: unknown) => {
           // The journal holds everything; what was not copied now is copied next time or replayed.
@@ -134,8 +142,20 @@ export class Materializer {
     }, INTERVAL_MS);
   }
 
+  #isDue(): boolean {
+    const { ledger, loop, clock } = this.#options;
+    const { flushes } = loop.stats;
+    const inBurst = flushes - this.#flushesSeen > BURST_FLUSHES;
+    this.#flushesSeen = flushes;
+    if (ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0) return false;
+    const waitedMs = clock.monotonicNow() - this.#lastCopyAt;
+    if (inBurst && waitedMs < BURST_WAIT_MS_MAX && ledger.dirtyTasks.size < BURST_RECORDS_MAX) return false;
+    this.#lastCopyAt = clock.monotonicNow();
+    return true;
+  }
+
   #takePicture(journalSequence: number, lastResult: ResultsPosition | null, youngMs: number): Picture {
-    const { ledger, clock, retentionMs, liveKeys } = this.#options;
+    const { ledger, clock, liveKeys } = this.#options;
     const now = clock.now();
     const picture: Picture = {
       checkpoint: {
@@ -148,7 +168,6 @@ export class Materializer {
       live: [],
       ended: [],
       agents: [],
-      endedIds: [],
     };
     const tasks = ledger.dirtyTasks;
     ledger.dirtyTasks = new Map();
@@ -159,20 +178,18 @@ export class Materializer {
       const isLive = !endedStates.has(record.state) || ledger.graph.hasDependents(taskId);
       // A clock that was set back makes nothing young.
       const ageMs = Math.abs(now - record.submittedAt);
-      if (isLive && ageMs < youngMs && !liveKeys.has(taskId)) {
+      const isYoung = ageMs < youngMs && !liveKeys.has(taskId);
+      if (isLive && (isYoung || (youngMs > 0 && picture.live.length >= LIVE_RECORDS_MAX))) {
         ledger.dirtyTasks.set(taskId, since);
         complete = Math.min(complete, since - 1);
         continue;
       }
-      const value = encodeStored(journalSequence, record);
       if (isLive) {
         liveKeys.add(taskId);
-        picture.live.push({ key: taskId, value });
+        picture.live.push({ key: taskId, value: encodeStored(journalSequence, record) });
         continue;
       }
-      // Retention starts when nobody needs the task any more, which for most is when it ended.
-      picture.ended.push({ key: taskId, value, ttlMs: retentionMs });
-      picture.endedIds.push(taskId);
+      picture.ended.push(record);
       if (liveKeys.delete(taskId)) picture.live.push({ key: taskId, value: null });
     }
     const agents = ledger.dirtyAgents;
@@ -194,7 +211,7 @@ export class Materializer {
     try {
       // Ended before live: a key must be in one of the two at any time.
       const steps = [
-        { milestone: "ended tasks copied", run: () => buckets.endedTasks.write(picture.ended, signal) },
+        { milestone: "ended tasks copied", run: () => this.#writeEnded(picture) },
         { milestone: "live tasks copied", run: () => buckets.tasks.write(picture.live, signal) },
         { milestone: "agents copied", run: () => buckets.agents.write(picture.agents, signal) },
         { milestone: "checkpoint written", run: () => writeCheckpoint(picture.checkpoint) },
@@ -211,8 +228,8 @@ export class Materializer {
       throw cause;
     }
     this.checkpointSequence = picture.checkpoint.journalSequence;
-    for (const taskId of picture.endedIds) endedTasks.add(taskId, clock.now());
-    this.#forget(picture.endedIds);
+    for (const { spec } of picture.ended) endedTasks.add(spec.taskId, clock.now());
+    this.#forget(picture.ended);
     if (clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS || this.#state === "stopped") {
       this.#lastTrimAt = clock.monotonicNow();
       await this.#options.trim(picture.checkpoint);
@@ -220,18 +237,24 @@ export class Materializer {
     }
   }
 
-  /** Drops agents from memory whose records have expired: ids may be new with every process of an agent. */
-  #forgetAgents(): void {
-    const { ledger, clock } = this.#options;
-    if (clock.monotonicNow() - this.#lastSweepAt < AGENT_SWEEP_INTERVAL_MS) return;
-    this.#lastSweepAt = clock.monotonicNow();
-    for (const { agentId, endedAt } of [...ledger.agents.values()]) {
-      if (endedAt !== null && clock.now() - endedAt > AGENT_TOMBSTONE_MS) ledger.forgetAgent(agentId);
+  async #writeEnded({ ended, checkpoint }: Picture): Promise<{ readonly outcome: "written" | "fenced" }> {
+    const { buckets, signal, retentionMs } = this.#options;
+    for (let start = 0; start < ended.length; start += ENDED_SLICE) {
+      const slice = ended.slice(start, start + ENDED_SLICE);
+      // Retention starts when nobody needs the task any more, which for most is when it ended.
+      const writes = slice.map((record) => ({
+        key: record.spec.taskId,
+        value: encodeStored(checkpoint.highWaterMark, record),
+        ttlMs: retentionMs,
+      }));
+      const written = await buckets.endedTasks.write(writes, signal);
+      if (written.outcome === "fenced") return written;
     }
+    return { outcome: "written" };
   }
 
-  #forget(endedIds: readonly TaskId[]): void {
-    for (const taskId of endedIds) this.#recent.push(taskId);
+  #forget(ended: readonly TaskRecord[]): void {
+    for (const { spec } of ended) this.#recent.push(spec.taskId);
     const surplus = this.#recent.length - RECENT_MAX;
     if (surplus <= 0) return;
     const { ledger } = this.#options;
@@ -251,7 +274,7 @@ export class Materializer {
       // Whether the key went is unknown: it is taken out again, which costs nothing if it is not there.
       if (value === null) liveKeys.add(key as TaskId);
     }
-    for (const taskId of picture.endedIds) ledger.dirtyTasks.set(taskId, since);
+    for (const { spec } of picture.ended) ledger.dirtyTasks.set(spec.taskId, since);
     for (const { key } of picture.agents) ledger.dirtyAgents.set(key as AgentId, since);
   }
 }
