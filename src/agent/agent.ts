@@ -38,9 +38,6 @@ export function agent(id: string, options: AgentOptions): Agent {
   return new AgentProcess(id, options);
 }
 
-const CONNECTION_TIMEOUT_MS = 5_000;
-const RECONNECT_WAIT_MS = 1_000;
-
 type Life = "new" | "starting" | "running" | "draining" | "ended";
 
 class AgentProcess implements Agent {
@@ -117,12 +114,9 @@ class AgentProcess implements Agent {
     return connect({
       servers: this.#settings.servers,
       name: `perdure agent ${this.id}`,
-      connectionTimeoutMs: CONNECTION_TIMEOUT_MS,
-      reconnectWaitMs: RECONNECT_WAIT_MS,
-      maxReconnects: -1,
-      ...(token === undefined ? {} : { token }),
-      ...(user === undefined ? {} : { user }),
-      ...(password === undefined ? {} : { password }),
+      token,
+      user,
+      password,
       // An inbox of its own, so that permissions can keep others from reading its replies.
       inboxPrefix: `_INBOX_a_${this.id}`,
       logger: this.#logger,

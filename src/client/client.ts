@@ -107,8 +107,6 @@ export interface Client {
 const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** An orchestrator answers within milliseconds; one that has not by now may have died with the request. */
 const TRY_TIMEOUT_MS = 5_000;
-const CONNECTION_TIMEOUT_MS = 5_000;
-const RECONNECT_WAIT_MS = 1_000;
 const SERVER_DEFAULT = "nats://localhost:4222";
 
 /** @throws PerdureError CONNECTION_FAILED where no server answers, INVALID_ID for a namespace that is none. */
@@ -126,13 +124,10 @@ export async function connectClient(options: ClientOptions = {}): Promise<Client
     (await connect({
       servers: options.servers ?? SERVER_DEFAULT,
       name: options.name ?? "perdure client",
-      connectionTimeoutMs: CONNECTION_TIMEOUT_MS,
-      reconnectWaitMs: RECONNECT_WAIT_MS,
-      maxReconnects: -1,
-      ...(token === undefined ? {} : { token }),
-      ...(user === undefined ? {} : { user }),
-      ...(password === undefined ? {} : { password }),
-      ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+      token,
+      user,
+      password,
+      inboxPrefix,
       logger,
     }));
   return new ConnectedClient({

@@ -85,14 +85,16 @@ export interface ConnectOptions {
   readonly servers: string | readonly string[];
   /** Shown in the server's list of connections. */
   readonly name: string;
-  readonly connectionTimeoutMs: number;
-  readonly reconnectWaitMs: number;
-  /** -1: for ever. */
-  readonly maxReconnects: number;
-  readonly token?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly inboxPrefix?: string;
+  /** Default 5,000. */
+  readonly connectionTimeoutMs?: number;
+  /** Between two tries after the connection was lost. Default 1,000. */
+  readonly reconnectWaitMs?: number;
+  /** Default -1: for ever. */
+  readonly maxReconnects?: number;
+  readonly token?: string | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly inboxPrefix?: string | undefined;
   readonly logger: Logger;
 }
 
@@ -102,19 +104,20 @@ const PING_INTERVAL_MS = 5_000;
 /** A server that does not answer must not hold back a process that wants to end. */
 const DRAIN_TIMEOUT_MS = 5_000;
 
+const CONNECTION_TIMEOUT_MS = 5_000;
+const RECONNECT_WAIT_MS = 1_000;
+
 /** Spreads the reconnects of many clients; the library's default of 100 ms would dominate a short wait. */
 const RECONNECT_JITTER_MS_MAX = 100;
 
 /** @throws PerdureError CONNECTION_FAILED if no server answers within `connectionTimeoutMs`. */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const addresses = [options.servers].flat().map(parseServerUrl);
-  const dialled = connectNats(libraryOptions(options, addresses));
+  const { connectionTimeoutMs = CONNECTION_TIMEOUT_MS } = options;
+  const dialled = connectNats(libraryOptions(options, addresses, connectionTimeoutMs));
   let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`no answer in ${options.connectionTimeoutMs} ms`)),
-      options.connectionTimeoutMs,
-    );
+    timer = setTimeout(() => reject(new Error(`no answer in ${connectionTimeoutMs} ms`)), connectionTimeoutMs);
   });
   try {
     return new NatsBackedConnection(await Promise.race([dialled, timedOut]), options);
@@ -127,7 +130,12 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-function libraryOptions(options: ConnectOptions, addresses: readonly ServerAddress[]): NodeConnectionOptions {
+function libraryOptions(
+  options: ConnectOptions,
+  addresses: readonly ServerAddress[],
+  connectionTimeoutMs: number,
+): NodeConnectionOptions {
+  const { reconnectWaitMs = RECONNECT_WAIT_MS, maxReconnects = -1 } = options;
   const token = options.token ?? addresses.find((address) => address.token !== undefined)?.token;
   const inUrl = addresses.find((address) => address.user !== undefined);
   const user = options.user ?? inUrl?.user;
@@ -135,11 +143,11 @@ function libraryOptions(options: ConnectOptions, addresses: readonly ServerAddre
   return {
     servers: addresses.map((address) => address.host),
     name: options.name,
-    timeout: options.connectionTimeoutMs,
+    timeout: connectionTimeoutMs,
     reconnect: true,
-    reconnectTimeWait: options.reconnectWaitMs,
-    reconnectJitter: Math.min(RECONNECT_JITTER_MS_MAX, options.reconnectWaitMs),
-    maxReconnectAttempts: options.maxReconnects,
+    reconnectTimeWait: reconnectWaitMs,
+    reconnectJitter: Math.min(RECONNECT_JITTER_MS_MAX, reconnectWaitMs),
+    maxReconnectAttempts: maxReconnects,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
     // Costs a stack trace for each request otherwise.

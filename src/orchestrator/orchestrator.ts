@@ -2,6 +2,7 @@
  * One orchestrator process: connects, stands by for the lease, leads a term, and stands by again when the term ends.
  * Which of these it may do when is the orchestrator machine's to say; what a term does is in leadership.ts.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { createActor } from "xstate";
 import { type Clock, systemClock } from "../clock.js";
 import { Deferred } from "../deferred.js";
@@ -47,8 +48,6 @@ export interface Orchestrator {
   stop(): Promise<void>;
 }
 
-const CONNECTION_TIMEOUT_MS = 5_000;
-const RECONNECT_WAIT_MS = 1_000;
 /** Two may fail before the holder counts its lease as lost. */
 const RENEWALS_PER_LEASE = 3;
 /** Between two terms that failed: long enough to be read in a log, short enough for a standby. */
@@ -71,12 +70,9 @@ export async function startOrchestrator(options: OrchestratorOptions): Promise<O
   const connection = await connect({
     servers,
     name: "perdure orchestrator",
-    connectionTimeoutMs: CONNECTION_TIMEOUT_MS,
-    reconnectWaitMs: RECONNECT_WAIT_MS,
-    maxReconnects: -1,
-    ...(token === undefined ? {} : { token }),
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
+    token,
+    user,
+    password,
     logger,
   });
   try {
@@ -233,7 +229,7 @@ class OrchestratorProcess implements Orchestrator {
       logger.error({ err: error, code: error.code }, "could not lead; standing by again");
       this.#send({ type: "Fenced" });
       await leadership?.abandon();
-      await pause(TERM_RETRY_MS, signal);
+      await delay(TERM_RETRY_MS, undefined, { signal }).catch(() => undefined);
     } finally {
       await lease.release();
     }
@@ -259,17 +255,4 @@ function asPerdureError(cause: unknown): PerdureError {
 function aborted(signal: AbortSignal): Promise<"stopped"> {
   if (signal.aborted) return Promise.resolve("stopped");
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve("stopped"), { once: true }));
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }
