@@ -3,7 +3,7 @@ import { canonicalJson } from "../protocol/canonical-json.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { TaskId } from "../protocol/ids.js";
 import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
-import { BATCH_TASKS_MAX, FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
+import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
 import type { TaskRecord, TaskSpec } from "../protocol/task-record.js";
 import { findCycle } from "../scheduler/dependency-graph.js";
 
@@ -27,7 +27,7 @@ export interface Candidate {
   readonly maxQueuedTasks: number;
 }
 
-const checks = [countRefusal, conflictRefusal, dependencyRefusal, cycleRefusal, queueRefusal, sizeRefusal];
+const checks = [conflictRefusal, dependencyRefusal, cycleRefusal, queueRefusal, sizeRefusal];
 
 /** The first reason not to accept it; null if there is none. Whatever is refused is refused whole. */
 export function refusalOf(candidate: Candidate): Refusal | null {
@@ -40,15 +40,6 @@ export function refusalOf(candidate: Candidate): Refusal | null {
 
 function refuse(code: ErrorCode, message: string, details: Record<string, unknown>): Refusal {
   return { code, message, details };
-}
-
-function countRefusal({ specs }: Candidate): Refusal | null {
-  if (specs.length <= BATCH_TASKS_MAX) return null;
-  return refuse(
-    "BATCH_TOO_LARGE",
-    `the batch has ${specs.length} tasks and at most ${BATCH_TASKS_MAX} are accepted in one piece; nothing was accepted. Submit it in parts, dependencies first.`,
-    { tasks: specs.length, maximumTasks: BATCH_TASKS_MAX },
-  );
 }
 
 function conflictRefusal({ specs, known }: Candidate): Refusal | null {

@@ -32,6 +32,7 @@ export class AgentMonitor {
   #lastTickAt = 0;
   #probesSent = 0;
   #probesSeen = 0;
+  #isHearing = true;
 
   constructor(options: AgentMonitorOptions) {
     this.#options = options;
@@ -56,9 +57,9 @@ export class AgentMonitor {
     this.#timer = null;
   }
 
-  /** The probe is answered by the server itself; it was sent one tick ago. */
+  /** Whether, at the last tick, the probe of the tick before had come back. */
   get isHearing(): boolean {
-    return this.#probesSeen === this.#probesSent;
+    return this.#isHearing;
   }
 
   runOnce(): void {
@@ -66,13 +67,14 @@ export class AgentMonitor {
     const monotonicAt = clock.monotonicNow();
     const lateMs = monotonicAt - this.#lastTickAt - this.#tickMs;
     this.#lastTickAt = monotonicAt;
+    this.#isHearing = this.#probesSeen === this.#probesSent;
     if (lateMs > this.#pauseMs) {
       logger.warn(
         { pausedMs: Math.round(lateMs) },
         "this process was paused; silence of agents is measured anew from now",
       );
       core.observerResumed(monotonicAt);
-    } else if (!this.isHearing) {
+    } else if (!this.#isHearing) {
       core.observerResumed(monotonicAt);
     } else {
       core.checkSilence({ at: clock.now(), monotonicAt });

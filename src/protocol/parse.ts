@@ -4,7 +4,7 @@ import { ID_FIELDS, ID_PATTERN } from "./ids.js";
 
 /** A message that does not fit its schema: the stable code, and a sentence that names each wrong field. */
 export interface ParseFailure {
-  readonly code: Extract<ErrorCode, "INVALID_MESSAGE" | "INVALID_ID" | "INVALID_PRIORITY">;
+  readonly code: Extract<ErrorCode, "INVALID_MESSAGE" | "INVALID_ID" | "INVALID_PRIORITY" | "BATCH_TOO_LARGE">;
   readonly message: string;
   readonly fields: readonly string[];
 }
@@ -37,6 +37,7 @@ function describe(error: z.ZodError, value: unknown): ParseFailure {
 }
 
 function codeOf(error: z.ZodError, value: unknown): ParseFailure["code"] {
+  if (error.issues.some((issue) => issue.code === "too_big" && issue.path.join() === "tasks")) return "BATCH_TOO_LARGE";
   if (error.issues.some((issue) => isIdIssue(issue, value))) return "INVALID_ID";
   if (error.issues.some((issue) => issue.path.at(-1) === "priority")) return "INVALID_PRIORITY";
   return "INVALID_MESSAGE";

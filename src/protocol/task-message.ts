@@ -2,7 +2,7 @@ import { z } from "zod";
 import { envelopeFields, JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
 import { AgentId, CapabilityName, TaskId } from "./ids.js";
-import { CAPABILITIES_MAX, DEPENDENCIES_MAX } from "./limits.js";
+import { BATCH_TASKS_MAX, CAPABILITIES_MAX, DEPENDENCIES_MAX } from "./limits.js";
 import { RetryPolicyInput } from "./retry-policy.js";
 import { PositiveDurationMs } from "./time.js";
 
@@ -52,7 +52,8 @@ export const TaskSubmissionMessage = z
   .object({
     ...envelopeFields,
     task: TaskSubmission.optional(),
-    tasks: z.array(TaskSubmission).min(1).optional(),
+    /** Counted before they are looked at: a million wrong tasks are one mistake. */
+    tasks: z.array(z.unknown()).min(1).max(BATCH_TASKS_MAX).pipe(z.array(TaskSubmission)).optional(),
     preferredAgentId: AgentId.optional(),
   })
   .refine((message) => (message.task === undefined) !== (message.tasks === undefined), {
