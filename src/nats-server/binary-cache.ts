@@ -3,8 +3,9 @@
  * folder beside it, after it was verified and has answered `-v`. So two processes that fetch at once both succeed and
  * the last rename wins, and one killed half-way leaves only a work folder, removed by a later fetch.
  */
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "./make-directory.js";
 import { compareVersions, parseVersion } from "./version.js";
 
 const binaryName = "nats-server";
@@ -39,7 +40,7 @@ export async function cachedBinaries(cacheDir: string, pinnedVersion: string): P
 
 /** Gives `work` a private folder on the cache's own file system, and removes the folder afterwards. */
 export async function inWorkFolder<T>(cacheDir: string, work: (folder: string) => Promise<T>): Promise<T> {
-  await mkdir(cacheDir, { recursive: true });
+  await makeDirectory(cacheDir);
   await removeAbandonedWorkFolders(cacheDir);
   const folder = await mkdtemp(join(cacheDir, workFolderPrefix));
   try {
@@ -53,7 +54,7 @@ export async function inWorkFolder<T>(cacheDir: string, work: (folder: string) =
 export async function installBinary(cacheDir: string, version: string, verifiedBinary: string): Promise<string> {
   const folder = join(cacheDir, version);
   const path = join(folder, binaryName);
-  await mkdir(folder, { recursive: true });
+  await makeDirectory(folder);
   await chmod(verifiedBinary, 0o755);
   await rename(verifiedBinary, path);
   return path;

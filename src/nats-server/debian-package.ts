@@ -5,11 +5,12 @@
  *
  * Only suites with 2.12 or newer are asked (bookworm has 2.9): forky, then trixie-backports, then sid.
  */
-import { access, mkdir, mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type AptMirror, debianMirrors } from "./apt-sources.js";
 import { type FetchResult, type FetchTarget, installBinary } from "./binary-cache.js";
 import { ownEnvironment } from "./locations.js";
+import { makeDirectory } from "./make-directory.js";
 import { type CommandResult, runCommand } from "./run-command.js";
 import { askVersion, isRecentEnough, minimumVersion } from "./version.js";
 
@@ -95,8 +96,8 @@ async function privateApt(
   source: DebianSource,
   target: FetchTarget,
 ): Promise<AptGet> {
-  await mkdir(join(folder, "lists", "partial"), { recursive: true });
-  await mkdir(join(folder, "archives", "partial"), { recursive: true });
+  await makeDirectory(join(folder, "lists", "partial"));
+  await makeDirectory(join(folder, "archives", "partial"));
   await writeFile(join(folder, "status"), "");
   await writeFile(join(folder, "sources.list"), `deb ${await sourceOptions(mirror)}${mirror.uri} ${suite} main\n`);
   await writeFile(join(folder, "apt.conf"), await privateConfiguration(target));

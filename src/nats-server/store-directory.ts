@@ -11,9 +11,10 @@
  * Everything is readable by its owner only.
  */
 import { constants } from "node:fs";
-import { access, mkdir, open, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { access, open, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PerdureError } from "../errors.js";
+import { makeDirectory } from "./make-directory.js";
 
 export interface StoreDirectory {
   /** Absolute. */
@@ -61,12 +62,12 @@ export function storeDirectoryAt(storeDir: string): StoreDirectory {
  */
 export async function prepareStoreDirectory(store: StoreDirectory, freeBytes: FreeBytesProbe): Promise<void> {
   try {
-    await mkdir(store.path, { recursive: true, mode: 0o700 });
+    await makeDirectory(store.path, 0o700);
     await access(store.path, constants.R_OK | constants.W_OK | constants.X_OK);
     const lock = await open(store.lockPath, "a", 0o600);
     await lock.close();
     // Made here, so that one which cannot be used, or was made by another user's server, is found out here.
-    await mkdir(store.dataPath, { recursive: true, mode: 0o700 });
+    await makeDirectory(store.dataPath, 0o700);
     await access(store.dataPath, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(store, describeFault(error), error);

@@ -102,25 +102,22 @@ folderTest("limits data to three quarters of what is used and free", async ({ fo
   expect(config).toContain(`max_file: ${Math.floor((freeBytes + usedBlocks * 512) * 0.75)}\n`);
 });
 
-folderTest(
-  "refuses a publish at once when the limit is reached, instead of freezing the stream",
-  async ({ folder }) => {
-    await using server = await startNatsServer({ storeDir: folder, binary, freeBytes: async () => 17 * 1024 * 1024 });
-    const connection = await connect({ servers: server.url, reconnect: false });
-    const manager = await jetstreamManager(connection);
-    await manager.streams.add({ name: "LETTERS", subjects: ["letters"] });
-    const client = jetstream(connection);
+folderTest("refuses a publish at once when the disk limit is reached", async ({ folder }) => {
+  await using server = await startNatsServer({ storeDir: folder, binary, freeBytes: async () => 17 * 1024 * 1024 });
+  const connection = await connect({ servers: server.url, reconnect: false });
+  const manager = await jetstreamManager(connection);
+  await manager.streams.add({ name: "LETTERS", subjects: ["letters"] });
+  const client = jetstream(connection);
 
-    const fill = async (): Promise<never> => {
-      for (;;) {
-        await client.publish("letters", new Uint8Array(900_000));
-      }
-    };
+  const fill = async (): Promise<never> => {
+    for (;;) {
+      await client.publish("letters", new Uint8Array(900_000));
+    }
+  };
 
-    await expect(fill()).rejects.toMatchObject({ code: 10_023 });
-    await connection.close();
-  },
-);
+  await expect(fill()).rejects.toMatchObject({ code: 10_023 });
+  await connection.close();
+});
 
 folderTest("keeps what was acknowledged through a kill -9, on the same port", async ({ folder }) => {
   const first = await startNatsServer({ storeDir: folder, binary });
@@ -219,6 +216,14 @@ folderTest("refuses a store path that is a file", async ({ folder }) => {
   expect(await refusalOf({ storeDir: join(storeDir, "below"), binary })).toMatchObject({
     code: "NATS_SERVER_STORE_UNUSABLE",
     message: expect.stringMatching(/\/below: .*not a directory/),
+  });
+});
+
+folderTest("refuses a store directory where the file system takes none", async () => {
+  // Below /proc nothing can be made; Node's own recursive mkdir tries there for ever.
+  await expect(startNatsServer({ storeDir: "/proc/perdure/store", binary })).rejects.toMatchObject({
+    code: "NATS_SERVER_STORE_UNUSABLE",
+    message: expect.stringContaining("/proc/perdure/store"),
   });
 });
 
