@@ -174,7 +174,7 @@ function keepGuarded(pid: number, firstGuardHost: ChildProcess, exited: Promise<
   replaceWhenGone();
 }
 
-/** The parent's end of an extra pipe. The other end may go at any time. */
+/** The parent's end of an extra pipe. The other end may go at any time, and "close" tells that, not an error. */
 function pipeAt(child: ChildProcess, descriptor: 3 | 4): Duplex {
   const pipe = child.stdio[descriptor] as Duplex;
   pipe.on("error", () => undefined);
