@@ -84,7 +84,7 @@ const importRules: Readonly<Record<string, Row>> = {
   orchestrator: {
     folders: beneathTheServices,
     // Its own life is run by xstate itself; the machines of tasks and agents are stepped in machines/.
-    packages: ["node:*", "zod", "xstate"],
+    packages: ["node:*", "zod", "xstate", "prom-client"],
     rootFiles: anyRootFile,
     instead: askJetstream,
   },
@@ -102,6 +102,18 @@ const importRules: Readonly<Record<string, Row>> = {
     packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: "A bridge translates a foreign fleet into submissions and agents; it has no way around them.",
+  },
+  http: {
+    folders: ["protocol", "client"],
+    packages: ["node:*", "zod", "fastify", "@fastify/swagger", "fastify-type-provider-zod"],
+    rootFiles: anyRootFile,
+    instead: useTheClient,
+  },
+  doctor: {
+    folders: ["protocol", "client", "jetstream"],
+    packages: ["node:*", "zod"],
+    rootFiles: anyRootFile,
+    instead: "It looks and says what to do; what mends belongs in the folder that owns the thing.",
   },
   dashboard: {
     folders: ["protocol", "client"],
@@ -141,7 +153,7 @@ const importRules: Readonly<Record<string, Row>> = {
 };
 
 /** What an application may import besides files of its own folder: what a user's program could. */
-const workflowPackages = ["perdure", "zod", "xstate", "node:*"];
+const workflowPackages = ["perdure", "zod", "xstate", "pngjs", "node:*"];
 
 export function importViolations(source: SourceFile): Violation[] {
   return source.imports.flatMap((imported) => {
