@@ -12,6 +12,14 @@ const id = z.string().regex(ID_PATTERN, "must match [A-Za-z0-9][A-Za-z0-9_-]{0,1
 export const TaskId = id.brand<"TaskId">();
 export type TaskId = z.infer<typeof TaskId>;
 
+/** A workflow's id is that of the task it was submitted as; each execution of it has a run id besides. */
+export const WorkflowId = TaskId;
+export type WorkflowId = TaskId;
+
+/** The workflow task of a run goes by it, so it is a task's id too. */
+export const RunId = TaskId;
+export type RunId = TaskId;
+
 export const AgentId = id.brand<"AgentId">();
 export type AgentId = z.infer<typeof AgentId>;
 
@@ -38,3 +46,6 @@ export const CapabilityName = z
   .max(128)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses.
   .regex(/^(?=.*\S)[^\u0000-\u001f\u007f]+$/, "must hold a visible character and no control characters");
+
+/** Types of workflows, names of steps, signals, queries and updates: what people write, without control characters. */
+export const MessageName = CapabilityName;
