@@ -8,7 +8,7 @@ import type { TaskAssignment } from "../protocol/agent-message.js";
 import { Usage } from "../protocol/failure.js";
 import { DURATION_MS_MAX, FIELD_BYTES_MAX } from "../protocol/limits.js";
 import { parseMessage } from "../protocol/parse.js";
-import type { Priority } from "../protocol/task-message.js";
+import type { Priority } from "../protocol/priority.js";
 import type { AttemptStopped } from "./attempt-stop.js";
 import { ProgressReports } from "./progress-reports.js";
 import type { TaskContext } from "./task-handler.js";

@@ -1,6 +1,6 @@
 import type { Logger } from "../logger.js";
 import type { Usage } from "../protocol/failure.js";
-import type { Priority } from "../protocol/task-message.js";
+import type { Priority } from "../protocol/priority.js";
 
 /** What a task's code is given besides its input. */
 export interface TaskContext {

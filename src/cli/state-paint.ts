@@ -1,6 +1,8 @@
 /** Each state and its colour. The keys double as what an option takes, so that `--help` needs no schema library. */
+
+import type { Priority } from "../protocol/priority.js";
 import type { AgentState, OrchestratorState } from "../protocol/system-message.js";
-import type { Priority, TaskState } from "../protocol/task-message.js";
+import type { TaskState } from "../protocol/task-message.js";
 import type { Paint } from "./style.js";
 
 type PaintOf<S extends string> = Readonly<Record<S, Paint | undefined>>;
@@ -15,6 +17,8 @@ export const taskStatePaint: PaintOf<TaskState> = {
   failed: "red",
   cancelled: "dim",
   timed_out: "red",
+  stuck: "red",
+  terminated: "red",
 };
 
 export const priorityPaint: PaintOf<Priority> = { critical: "red", high: "yellow", normal: undefined, low: "dim" };

@@ -2,8 +2,9 @@
 import { PerdureError } from "../errors.js";
 import { FIELD_BYTES_MAX } from "../protocol/limits.js";
 import { type ParseFailure, parseMessage } from "../protocol/parse.js";
+import type { Priority } from "../protocol/priority.js";
 import type { RetryPolicyInput } from "../protocol/retry-policy.js";
-import { type Priority, TaskSubmissionMessage } from "../protocol/task-message.js";
+import { TaskSubmissionMessage } from "../protocol/task-message.js";
 
 /** A task as a program asks for it. */
 export interface NewTask {

@@ -8,6 +8,7 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { Liveness } from "../scheduler/liveness.js";
 import type { Ledger } from "./ledger.js";
 import { isOfAttempt, type ResultVerdict, screenResult } from "./result-screen.js";
+import type { Workflows } from "./run/workflows.js";
 import {
   AGENT_SWEEP_INTERVAL_MS,
   AGENT_TOMBSTONE_MS,
@@ -42,8 +43,10 @@ export class AgentDuties {
   /** Attempts that their agent's heartbeats leave out: since when, on the monotonic clock. */
   readonly #missingSince = new Map<AgentId, Map<string, number>>();
   readonly #missingLimitMs: number;
+  readonly #workflows: Workflows;
 
-  constructor(ledger: Ledger, liveness: Liveness, chance: Chance, settings: CoreSettings) {
+  constructor(ledger: Ledger, liveness: Liveness, chance: Chance, settings: CoreSettings, workflows: Workflows) {
+    this.#workflows = workflows;
     this.#missingLimitMs = settings.unhealthyThresholdMs;
     this.#ledger = ledger;
     this.#liveness = liveness;
@@ -295,6 +298,10 @@ export class AgentDuties {
   }
 
   #apply(record: TaskRecord, result: TaskResult, at: number): void {
+    if (this.#workflows.isActivation(record)) {
+      this.#workflows.answer(record, result, at);
+      return;
+    }
     const usage = result.usage ?? null;
     switch (result.status) {
       case "completed":

@@ -21,6 +21,7 @@ import { explain } from "./explain.js";
 import type { FollowUp, Ledger, Outbox } from "./ledger.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
+import { Workflows } from "./run/workflows.js";
 import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
 import { admit, type SubmissionRequest, type Submitted, take } from "./submission.js";
 import { agentView, taskSummary, taskView, visibleState } from "./views.js";
@@ -31,6 +32,7 @@ export type Cancelled =
 
 export class Core {
   readonly ledger: Ledger;
+  readonly workflows: Workflows;
   readonly #settings: CoreSettings;
   readonly #liveness: Liveness;
   readonly #agents: AgentDuties;
@@ -49,8 +51,9 @@ export class Core {
     this.#settings = options.settings;
     this.#onDecision = options.onDecision;
     this.#liveness = new Liveness(options.settings, options.monotonicNow);
-    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance, options.settings);
-    this.#placement = new Placement(this.ledger, options.settings, options.chance);
+    this.workflows = new Workflows(this.ledger, options.chance);
+    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance, options.settings, this.workflows);
+    this.#placement = new Placement(this.ledger, options.settings, options.chance, this.workflows);
     for (const agent of this.ledger.agents.values()) {
       if (agent.state !== "lost" && agent.state !== "gone") this.#liveness.watch(agent.agentId, options.monotonicNow);
     }
@@ -68,7 +71,7 @@ export class Core {
         );
       }
     }
-    this.#settle(at);
+    this.#decide(() => this.workflows.resume(at), at);
   }
 
   submit(request: SubmissionRequest, at: number): Submitted {
@@ -84,13 +87,39 @@ export class Core {
   cancel(taskId: TaskId, at: number): Cancelled {
     const record = this.ledger.tasks.get(taskId);
     if (record === undefined) return { ok: false, refusal: unknownTask(taskId) };
+    if (record.state === "open") {
+      const run = this.ledger.runs.of(taskId);
+      if (run === undefined) throw new Error(`workflow ${taskId} is open without a run`);
+      this.#decide(() => this.workflows.requests.cancel(run, at), at);
+      return { ok: true, record };
+    }
     // Cancelling what ended is answered with how it ended: the caller wanted it not to run, and it does not.
     this.#decide(() => this.ledger.commitTask(record, { type: "CancelRequested", at }), at);
     return { ok: true, record };
   }
 
   register(registration: AgentRegistration, now: Instant): AgentRecord {
-    return this.#decide(() => this.#agents.register(registration, now), now.at);
+    return this.#decide(() => {
+      const record = this.#agents.register(registration, now);
+      this.workflows.workerArrived(record.capabilities, now.at);
+      return record;
+    }, now.at);
+  }
+
+  signal(...args: Parameters<Workflows["requests"]["signal"]>): ReturnType<Workflows["requests"]["signal"]> {
+    return this.#decide(() => this.workflows.requests.signal(...args), args[2]);
+  }
+
+  query(...args: Parameters<Workflows["requests"]["query"]>): ReturnType<Workflows["requests"]["query"]> {
+    return this.#decide(() => this.workflows.requests.query(...args), args[2]);
+  }
+
+  update(...args: Parameters<Workflows["requests"]["update"]>): ReturnType<Workflows["requests"]["update"]> {
+    return this.#decide(() => this.workflows.requests.update(...args), args[2]);
+  }
+
+  terminate(...args: Parameters<Workflows["requests"]["terminate"]>): ReturnType<Workflows["requests"]["terminate"]> {
+    return this.#decide(() => this.workflows.requests.terminate(...args), args[2]);
   }
 
   heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): ReturnType<AgentDuties["heartbeat"]> {
@@ -132,8 +161,14 @@ export class Core {
 
   /** Fires every deadline that is due. */
   fireDeadlines(at: number): void {
+    let fired = true;
+    while (fired) fired = this.#decide(() => this.workflows.fireDeadline(at), at);
     for (let due = this.ledger.deadlines.takeDue(at); due !== null; due = this.ledger.deadlines.takeDue(at)) {
-      const { record, deadline } = due;
+      const { item: record, deadline } = due;
+      if (record.state === "open") {
+        this.#decide(() => this.workflows.timeOutExecution(record, at), at);
+        continue;
+      }
       const event =
         deadline.event === "AnswerOverdue"
           ? ({ type: deadline.event, at, answerBy: at + ANSWER_TIMEOUT_MS } as const)
@@ -232,6 +267,10 @@ export class Core {
   }
 
   #follow(followUp: FollowUp, at: number): void {
+    if (followUp.kind === "carryOut" || followUp.kind === "release") {
+      this.workflows.follow(followUp, at);
+      return;
+    }
     const record = this.ledger.tasks.get(followUp.taskId);
     if (record === undefined) return;
     if (followUp.kind === "moveTask") {

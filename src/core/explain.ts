@@ -21,9 +21,12 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
       return `has been running on ${record.agentId} for ${seconds(now - (record.assignedAt ?? now))}`;
     case "cancelling":
       return `runs on ${record.agentId}, which was told to stop and has ${seconds((record.answerBy ?? now) - now)} to answer`;
+    case "open":
+      return "its run is under way";
     case "completed":
       return `completed on ${record.agentId} with ${attemptOf(record)}`;
     case "failed":
+    case "terminated":
     case "timed_out":
       return record.failure?.message ?? record.state;
     case "cancelled":

@@ -12,7 +12,7 @@ import { stepAgent, stepTask } from "../machines/step.js";
 import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { AgentFactType, Fact, TaskFactType } from "../protocol/fact.js";
-import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import type { SystemEventType } from "../protocol/system-message.js";
 import {
   endedStates,
@@ -25,7 +25,9 @@ import {
 import { AgentPool } from "../scheduler/agent-pool.js";
 import { Deadlines } from "../scheduler/deadlines.js";
 import { DependencyGraph } from "../scheduler/dependency-graph.js";
+import { nextDeadline } from "../scheduler/next-deadline.js";
 import { ReadyQueue } from "../scheduler/ready-queue.js";
+import { RunBook } from "./run/run-book.js";
 
 /** What one decision produced: it is durable as a whole or not at all. */
 export interface Outbox {
@@ -35,6 +37,10 @@ export interface Outbox {
 
 /** Work that follows from a commit and is done as a decision of its own, so that no decision grows without bound. */
 export type FollowUp =
+  /** A task, child or signal that a run's history asks for. */
+  | { readonly kind: "carryOut"; readonly workflowId: WorkflowId; readonly runId: RunId; readonly seq: number }
+  /** An activity whose run has closed, or a child whose parent has. */
+  | { readonly kind: "release"; readonly taskId: TaskId }
   | { readonly kind: "settleDependent"; readonly taskId: TaskId; readonly dependencyId: TaskId }
   | { readonly kind: "moveTask"; readonly taskId: TaskId; readonly token: string; readonly event: TaskEvent };
 
@@ -44,12 +50,16 @@ export class Ledger {
   readonly queue = new ReadyQueue();
   readonly pool = new AgentPool();
   readonly graph = new DependencyGraph();
-  readonly deadlines = new Deadlines();
+  readonly deadlines = new Deadlines(nextDeadline);
+  readonly runs = new RunBook({
+    record: (fact) => this.#outbox.facts.push(fact),
+    nextSequence: () => this.nextSequence,
+  });
   /** Tasks that take a place, by agent. */
   readonly activeTasks = new Map<AgentId, Set<TaskRecord>>();
   readonly counts: Record<StoredTaskState, number> = zeroCounts();
   /** Ended since this leadership began. */
-  readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0 };
+  readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0, terminated: 0 };
   readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
   nextOrder = 1;
 
@@ -61,6 +71,12 @@ export class Ledger {
   dirtyAgents = new Map<AgentId, number>();
   /** The sequence that the next flush will have at the earliest; kept up by the commit loop. */
   nextSequence = 0;
+
+  /** Told, within the decision, of each task of a run that ended and of each workflow that may run. */
+  onRunTask: { ended(record: TaskRecord, at: number): void; opened(record: TaskRecord, at: number): void } = {
+    ended: () => undefined,
+    opened: () => undefined,
+  };
 
   readonly #followUps: FollowUp[] = [];
   #followUpIndex = 0;
@@ -107,14 +123,36 @@ export class Ledger {
 
   /** Takes up a new task. */
   addTask(spec: TaskRecord["spec"], openDependencies: number, at: number): TaskRecord {
-    const state = openDependencies > 0 ? "waiting" : "queued";
+    const state = openDependencies > 0 ? "waiting" : spec.role?.kind === "workflow" ? "open" : "queued";
     const order = this.nextOrder;
     this.#outbox.facts.push({ type: "TaskSubmitted", at, spec, order, state });
     const record = this.#insertTask(newTaskRecord(spec, state, order, at));
     this.graph.add(spec.taskId, spec.dependencies, openDependencies);
     this.#index(record, null);
-    this.broadcast("TASK_SUBMITTED", { taskId: spec.taskId, type: spec.type });
+    if (!isInternal(record)) this.broadcast("TASK_SUBMITTED", { taskId: spec.taskId, type: spec.type });
+    if (state === "open") this.onRunTask.opened(record, at);
     return record;
+  }
+
+  /** Ends a task of the engine's own without a trace. */
+  dropTask(record: TaskRecord, at: number): void {
+    const { taskId } = record.spec;
+    this.#outbox.facts.push({ type: "TaskDropped", at, taskId });
+    if (!endedStates.has(record.state)) {
+      const before: Before = { state: record.state, agentId: record.agentId };
+      record.state = "cancelled";
+      this.#index(record, before);
+    }
+    this.tasks.delete(taskId);
+    this.#markDirty(taskId);
+  }
+
+  /** Makes room for a workflow whose id is used again. */
+  replaceTask(record: TaskRecord): void {
+    const { taskId } = record.spec;
+    if (!endedStates.has(record.state)) throw new Error(`workflow ${taskId} is ${record.state} and cannot be replaced`);
+    if (this.tasks.delete(taskId)) this.counts[record.state] -= 1;
+    this.runs.forget(taskId);
   }
 
   /** Takes an ended task back among the live ones, because a new one depends on its output. */
@@ -131,6 +169,7 @@ export class Ledger {
     if (record === undefined || !endedStates.has(record.state) || this.graph.hasDependents(taskId)) return;
     this.tasks.delete(taskId);
     this.counts[record.state] -= 1;
+    this.runs.forget(taskId);
   }
 
   /** Drops an agent that is no more. One whose work has not moved yet stays: its places are still counted. */
@@ -159,7 +198,11 @@ export class Ledger {
       this.#outbox.facts.push({ type, at: event.at, taskId: record.spec.taskId, set: change });
       this.#markDirty(record.spec.taskId);
       this.#index(record, before);
-      if (before.state !== record.state) this.#announce(record, before.state);
+      if (before.state !== record.state) {
+        this.#announce(record, before.state);
+        if (record.state === "open") this.onRunTask.opened(record, event.at);
+        if (record.spec.role !== undefined && endedStates.has(record.state)) this.onRunTask.ended(record, event.at);
+      }
     }
     for (const effect of step.effects) this.ask(effect);
     return true;
@@ -213,6 +256,14 @@ export class Ledger {
       case "TaskRetained":
         this.#insertTask(fact.task);
         return;
+      case "TaskDropped":
+        this.tasks.delete(fact.taskId);
+        this.#markDirty(fact.taskId);
+        return;
+      case "RunStarted":
+      case "RunAdvanced":
+        this.runs.restoreFact(fact);
+        return;
       case "AgentAdded":
         this.agents.set(fact.agent.agentId, fact.agent);
         this.#markAgentDirty(fact.agent.agentId);
@@ -220,7 +271,7 @@ export class Ledger {
       default:
         break;
     }
-    if ("taskId" in fact) {
+    if (!("agentId" in fact)) {
       const record = this.tasks.get(fact.taskId);
       // Ended before the crash and already moved to the bucket of ended tasks.
       if (record === undefined) return;
@@ -240,13 +291,14 @@ export class Ledger {
     for (const agent of this.agents.values()) this.pool.put(agent);
     for (const record of this.tasks.values()) {
       if (endedStates.has(record.state)) {
-        this.counts[record.state] += 1;
+        if (!isInternal(record)) this.counts[record.state] += 1;
         continue;
       }
       const open = record.spec.dependencies.filter((id) => this.tasks.get(id)?.state !== "completed");
       this.graph.add(record.spec.taskId, record.spec.dependencies, record.state === "waiting" ? open.length : 0);
       this.#index(record, null);
     }
+    this.runs.deriveIndexes();
     // Ended and needed by nobody, yet still among the live ones: a crash came before it was moved.
     for (const record of this.tasks.values()) {
       const { taskId } = record.spec;
@@ -272,8 +324,10 @@ export class Ledger {
   /** Brings every index in step with a task that changed; `before` is null for one that is new to them. */
   #index(record: TaskRecord, before: Before | null): void {
     if (before === null || before.state !== record.state) {
-      if (before !== null) this.counts[before.state] -= 1;
-      this.counts[record.state] += 1;
+      if (!isInternal(record)) {
+        if (before !== null) this.counts[before.state] -= 1;
+        this.counts[record.state] += 1;
+      }
 
       if (record.state === "queued") this.queue.add(record);
       // An assignment takes the head of its line itself; whatever else ends the wait happens in mid-line.
@@ -307,8 +361,10 @@ export class Ledger {
 
   #end(record: TaskRecord): void {
     const { taskId, dependencies } = record.spec;
+    if (isInternal(record)) return;
     if (record.state in this.endedCounts) this.endedCounts[record.state as keyof typeof this.endedCounts] += 1;
-    if (record.usage !== null) {
+    // What a workflow cost was counted with each of its activities.
+    if (record.usage !== null && record.spec.role?.kind !== "workflow") {
       this.usage.cost += record.usage.cost;
       this.usage.tokens.input += record.usage.tokens.input;
       this.usage.tokens.output += record.usage.tokens.output;
@@ -321,6 +377,7 @@ export class Ledger {
   }
 
   #announce(record: TaskRecord, before: StoredTaskState): void {
+    if (isInternal(record)) return;
     const { taskId, type } = record.spec;
     switch (record.state) {
       case "completed":
@@ -334,6 +391,9 @@ export class Ledger {
         break;
       case "cancelled":
         this.broadcast("TASK_CANCELLED", { taskId, type });
+        break;
+      case "terminated":
+        this.broadcast("TASK_TERMINATED", { taskId, type, error: record.failure });
         break;
       case "queued":
       case "backoff":
@@ -354,6 +414,11 @@ interface Before {
   readonly agentId: AgentId | null;
 }
 
+/** The engine's own tasks are neither counted nor announced. */
+export function isInternal({ spec }: TaskRecord): boolean {
+  return spec.role?.kind === "workflowTask" || spec.role?.kind === "step";
+}
+
 function zeroCounts(): Record<StoredTaskState, number> {
   return Object.fromEntries(storedTaskStates.map((state) => [state, 0])) as Record<StoredTaskState, number>;
 }
@@ -369,9 +434,14 @@ function taskFactType(event: TaskEvent["type"], state: StoredTaskState): TaskFac
       return "TaskCancelled";
     case "timed_out":
       return "TaskTimedOut";
+    case "terminated":
+      return "TaskTerminated";
+    case "open":
+      return "TaskOpened";
     case "cancelling":
       return "TaskCancelRequested";
     case "running":
+      if (event === "Begun") return "TaskBegun";
       return event === "Progressed" ? "TaskProgressed" : "TaskAccepted";
     case "assigned":
       return event === "Assigned" ? "TaskAssigned" : "TaskResent";

@@ -2,15 +2,18 @@
 import type { TaskRecord } from "../protocol/task-record.js";
 import { goesFirst } from "../scheduler/pick-task.js";
 import type { Line } from "../scheduler/ready-queue.js";
-import type { Ledger } from "./ledger.js";
+import { isInternal, type Ledger } from "./ledger.js";
+import type { Workflows } from "./run/workflows.js";
 import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
 
 export class Placement {
   readonly #ledger: Ledger;
   readonly #settings: CoreSettings;
   readonly #chance: Chance;
+  readonly #workflows: Workflows;
 
-  constructor(ledger: Ledger, settings: CoreSettings, chance: Chance) {
+  constructor(ledger: Ledger, settings: CoreSettings, chance: Chance, workflows: Workflows) {
+    this.#workflows = workflows;
     this.#ledger = ledger;
     this.#settings = settings;
     this.#chance = chance;
@@ -32,10 +35,16 @@ export class Placement {
     for (const line of this.#ledger.queue.lines()) {
       if (this.#ledger.pool.choose(line.capabilities) !== undefined) open.add(line);
     }
-    while (open.size > 0 && this.headroom > 0) {
+    while (open.size > 0) {
       const next = firstOf(open, at);
       if (next === undefined) return;
       const { line, record } = next;
+      // Activations and steps take a worker's time for a moment: a limit full of long tasks must not hold up what waits
+      // for their ends.
+      if (this.headroom <= 0 && !isInternal(record)) {
+        open.delete(line);
+        continue;
+      }
       const agentId = this.#agentFor(record);
       if (agentId === undefined) {
         open.delete(line);
@@ -44,6 +53,7 @@ export class Placement {
       const agent = this.#ledger.agents.get(agentId);
       if (agent === undefined) throw new Error(`agent ${agentId} is in the pool but has no record`);
       this.#ledger.queue.takeFirst(line, record);
+      if (this.#workflows.isActivation(record)) this.#workflows.beforeActivation(record, at);
       this.#ledger.commitTask(record, {
         type: "Assigned",
         at,
@@ -59,7 +69,8 @@ export class Placement {
 
   /** The preferred agent if it can take the task now, else the least loaded one that can. */
   #agentFor(record: TaskRecord) {
-    const { preferredAgentId, requiredCapabilities } = record.spec;
+    const { requiredCapabilities } = record.spec;
+    const preferredAgentId = record.spec.preferredAgentId ?? this.#workflows.stickyAgentOf(record);
     // An agent that never answers is the least loaded one for ever; it would be given every attempt there is.
     const avoid = record.failure?.type === "TASK_NOT_ACCEPTED" ? record.agentId : null;
     if (

@@ -5,6 +5,7 @@ import type { TaskSubmission } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../protocol/task-record.js";
 import { type Refusal, refusalOf } from "./admission.js";
 import type { Ledger } from "./ledger.js";
+import { WORKFLOW_TYPE_PREFIX } from "./run/member-specs.js";
 import type { CoreSettings } from "./settings.js";
 
 export type Submitted =
@@ -93,12 +94,23 @@ function specOf(task: TaskSubmission, taskId: TaskId, { preferredAgentId, tracep
     requiredCapabilities: task.requiredCapabilities ?? [task.type],
     retry: completeRetryPolicy(task.retry) as TaskSpec["retry"],
   };
+  if (task.type.startsWith(WORKFLOW_TYPE_PREFIX)) Object.assign(spec, workflowParts(task, taskId));
   if (preferredAgentId !== undefined) spec.preferredAgentId = preferredAgentId;
   if (traceparent !== undefined) spec.traceparent = traceparent;
   if (task.timeoutMs !== undefined) spec.timeoutMs = task.timeoutMs;
   if (task.scheduleToCloseMs !== undefined) spec.scheduleToCloseMs = task.scheduleToCloseMs;
   if (task.metadata !== undefined) spec.metadata = task.metadata;
   return spec;
+}
+
+function workflowParts(task: TaskSubmission, taskId: TaskId): Pick<TaskSpec, "role" | "run"> {
+  const { retry, memo, searchAttributes, signal } = task;
+  const run: TaskSpec["run"] = {};
+  if (retry !== undefined) run.retry = retry;
+  if (memo !== undefined) run.memo = memo;
+  if (searchAttributes !== undefined) run.searchAttributes = searchAttributes;
+  if (signal !== undefined) run.signal = { ...signal, signalId: signal.signalId ?? `${taskId}-start` };
+  return { role: { kind: "workflow", workflowId: taskId }, run };
 }
 
 /**

@@ -7,9 +7,9 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { Liveness } from "../scheduler/liveness.js";
 import type { Ledger } from "./ledger.js";
 
-/** `cancelling` is a word of the engine's own. */
+/** `cancelling` and `open` are words of the engine's own. */
 export function visibleState(record: TaskRecord): TaskState {
-  return record.state === "cancelling" ? "running" : record.state;
+  return record.state === "cancelling" || record.state === "open" ? "running" : record.state;
 }
 
 /** All of a task. Fields that do not apply are absent. */

@@ -1,3 +1,4 @@
+import type { Failure } from "../protocol/failure.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import type { SystemEventType } from "../protocol/system-message.js";
 
@@ -25,7 +26,18 @@ export type Effect =
     }
   /** Answer the clients that wait for a task to end. */
   | { readonly kind: "answerWaiters"; readonly taskId: TaskId }
+  /** Answer the query or update that was asked under this id: with its outcome, or why there is none. */
+  | { readonly kind: "answerAsked"; readonly askedId: string; readonly outcome: AskedOutcome }
   /** Tell everybody. */
   | { readonly kind: "broadcastEvent"; readonly eventType: SystemEventType; readonly payload: Record<string, unknown> };
+
+/** What became of a query or an update. */
+export type AskedOutcome =
+  | { readonly state: "accepted" }
+  | { readonly state: "completed"; readonly output: unknown }
+  | { readonly state: "failed"; readonly failure: Failure }
+  | { readonly state: "rejected"; readonly failure: Failure }
+  /** The run closed, or continued as another one, before it could be answered. */
+  | { readonly state: "runClosed"; readonly message: string };
 
 export type EffectKind = Effect["kind"];

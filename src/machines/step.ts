@@ -4,11 +4,13 @@
  */
 import type { AnyStateMachine } from "xstate";
 import type { AgentChange, AgentRecord } from "../protocol/agent-record.js";
+import type { RunChange, RunRecord } from "../protocol/run-record.js";
 import type { TaskChange, TaskRecord } from "../protocol/task-record.js";
 import { type AgentEvent, agentMachine } from "./agent.machine.js";
 import type { Effect } from "./effect.js";
 import { flatMachine } from "./flat-machine.js";
 import { type TaskEvent, taskMachine } from "./task.machine.js";
+import { type RunEvent, workflowRunMachine } from "./workflow-run.machine.js";
 
 export type Step<Change> =
   | { readonly accepted: true; readonly change: Change; readonly effects: readonly Effect[] }
@@ -42,3 +44,8 @@ export const stepAgent: (record: AgentRecord, event: AgentEvent) => Step<AgentCh
   AgentRecord,
   AgentEvent
 >(agentMachine);
+
+/** What one event does to the run of a workflow. */
+export const stepRun: (record: RunRecord, event: RunEvent) => Step<RunChange> = stepper<RunRecord, RunEvent>(
+  workflowRunMachine,
+);

@@ -39,7 +39,13 @@ export type TaskEvent = { readonly at: number } & (
   | { readonly type: "LeaderChanged"; readonly answerBy: number }
   /** `answerBy` passed without a word from the agent. */
   | { readonly type: "AnswerOverdue"; readonly answerBy: number }
+  /** The worker of a workflow began this step by itself and says so: nothing is to be sent. */
+  | { readonly type: "Begun"; readonly agentId: AgentId; readonly incarnation: number; readonly token: string }
   | { readonly type: "AttemptTimedOut" }
+  /** The attempt lives, as far as its agent's heartbeats tell, and has not reported progress in time. */
+  | { readonly type: "HeartbeatTimedOut" }
+  /** No agent took it in time. */
+  | { readonly type: "StartTimedOut" }
   | { readonly type: "CloseTimedOut" }
   | { readonly type: "RetryDue" }
   /** The agent fell silent. `jitterMs` spreads the retries of a fleet that was lost at once. */
@@ -47,6 +53,14 @@ export type TaskEvent = { readonly at: number } & (
   /** A new process took the agent's id: the old one's work moves at once. */
   | { readonly type: "AgentReplaced"; readonly failure: Failure }
   | { readonly type: "CancelRequested" }
+  /** How the last run of a workflow closed. */
+  | { readonly type: "RunCompleted"; readonly output: unknown; readonly usage: Usage | null }
+  | {
+      readonly type: "RunFailed" | "RunTerminated" | "RunTimedOut";
+      readonly failure: Failure;
+      readonly usage: Usage | null;
+    }
+  | { readonly type: "RunCancelled"; readonly usage: Usage | null }
 );
 
 /** An attempt is sent this often to the same agent before it is given to another. */
@@ -60,6 +74,19 @@ const attemptTimedOut = (record: TaskRecord): Failure => ({
   type: "TASK_TIMED_OUT",
   message: `attempt ${record.attempt} of task ${record.spec.taskId} on agent ${record.agentId} did not end within ${record.spec.timeoutMs} ms`,
 });
+
+const heartbeatTimedOut = (record: TaskRecord): Failure => ({
+  type: "TASK_HEARTBEAT_TIMED_OUT",
+  message: `attempt ${record.attempt} of task ${record.spec.taskId} on agent ${record.agentId} reported no progress for ${record.spec.heartbeatTimeoutMs} ms`,
+});
+
+const startTimedOut = (record: TaskRecord): Failure => ({
+  type: "TASK_SCHEDULE_TO_START_TIMED_OUT",
+  message: `no agent took task ${record.spec.taskId} within ${record.spec.scheduleToStartMs} ms`,
+});
+
+const heartbeatDeadline = (record: TaskRecord, at: number): number | null =>
+  record.spec.heartbeatTimeoutMs === undefined ? null : at + record.spec.heartbeatTimeoutMs;
 
 const notAccepted = (record: TaskRecord): Failure => ({
   type: "TASK_NOT_ACCEPTED",
@@ -85,7 +112,7 @@ const canRetry = (record: TaskRecord, failure: Failure, retryAt: number): boolea
 
 const afterBackoff = (record: TaskRecord, at: number): number => at + retryDelayMs(record.spec.retry, record.attempt);
 
-const noDeadlines = { answerBy: null, attemptDeadlineAt: null, retryAt: null } as const;
+const noDeadlines = { answerBy: null, attemptDeadlineAt: null, heartbeatDeadlineAt: null, retryAt: null } as const;
 
 export const taskMachine = setup({
   types: {
@@ -101,6 +128,10 @@ export const taskMachine = setup({
       canRetry(context, (event as FailedEvent).failure, event.at),
     mayRetryAfterTimeout: ({ context, event }) =>
       canRetry(context, attemptTimedOut(context), afterBackoff(context, event.at)),
+    mayRetryAfterSilence: ({ context, event }) =>
+      canRetry(context, heartbeatTimedOut(context), afterBackoff(context, event.at)),
+    /** A workflow is not given to an agent itself: its runs' activations are. */
+    isWorkflow: ({ context }) => context.spec.role?.kind === "workflow",
     mayRetryUnaccepted: ({ context, event }) => canRetry(context, notAccepted(context), event.at),
     mayResend: ({ context }) => context.sends < SENDS_MAX,
     /** Sent once and found nobody: nothing was started. After a second send the first may have been. */
@@ -123,10 +154,16 @@ export const taskMachine = setup({
         token: event.token,
         assignedAt: event.at,
         sends: 1,
-        progress: null,
         answerBy: event.answerBy,
         attemptDeadlineAt: context.spec.timeoutMs === undefined ? null : event.at + context.spec.timeoutMs,
+        heartbeatDeadlineAt: heartbeatDeadline(context, event.at),
       };
+    }),
+    takeBegunAttempt: assign(({ context, event }) => {
+      if (event.type !== "Begun") return {};
+      const { agentId, incarnation, token, at } = event;
+      const attemptDeadlineAt = context.spec.timeoutMs === undefined ? null : at + context.spec.timeoutMs;
+      return { attempt: context.attempt + 1, agentId, incarnation, token, assignedAt: at, sends: 1, attemptDeadlineAt };
     }),
     countResend: assign(({ context, event }) =>
       event.type === "AnswerOverdue" || event.type === "LeaderChanged"
@@ -134,16 +171,18 @@ export const taskMachine = setup({
         : {},
     ),
     clearAnswerBy: assign({ answerBy: null }),
-    keepProgress: assign(({ event }) =>
-      event.type === "Progressed" ? { progress: event.progress, answerBy: null } : {},
+    keepProgress: assign(({ context, event }) =>
+      event.type === "Progressed"
+        ? { progress: event.progress, answerBy: null, heartbeatDeadlineAt: heartbeatDeadline(context, event.at) }
+        : {},
     ),
     keepOutput: assign(({ event }) =>
-      event.type === "AttemptCompleted"
+      event.type === "AttemptCompleted" || event.type === "RunCompleted"
         ? { ...noDeadlines, output: event.output ?? null, failure: null, endedAt: event.at }
         : {},
     ),
     keepFailure: assign(({ event }) => {
-      const { failure } = event as FailedEvent | Extract<TaskEvent, { type: "DependencyFailed" }>;
+      const { failure } = event as FailedEvent | Extract<TaskEvent, { type: "DependencyFailed" | "RunFailed" }>;
       return { ...noDeadlines, failure, endedAt: event.at };
     }),
     countUsage: assign(({ context, event }) =>
@@ -152,6 +191,16 @@ export const taskMachine = setup({
     keepAttemptTimeout: assign(({ context, event }) => ({
       ...noDeadlines,
       failure: attemptTimedOut(context),
+      endedAt: event.at,
+    })),
+    keepHeartbeatTimeout: assign(({ context, event }) => ({
+      ...noDeadlines,
+      failure: heartbeatTimedOut(context),
+      endedAt: event.at,
+    })),
+    keepStartTimeout: assign(({ context, event }) => ({
+      ...noDeadlines,
+      failure: startTimedOut(context),
       endedAt: event.at,
     })),
     keepUnaccepted: assign(({ context, event }) => ({
@@ -196,6 +245,11 @@ export const taskMachine = setup({
       failure: attemptTimedOut(context),
       retryAt: afterBackoff(context, event.at),
     })),
+    scheduleRetryAfterSilence: assign(({ context, event }) => ({
+      ...noDeadlines,
+      failure: heartbeatTimedOut(context),
+      retryAt: afterBackoff(context, event.at),
+    })),
     retryUnacceptedAtOnce: assign(({ context }) => ({ ...noDeadlines, failure: notAccepted(context) })),
     retryAtOnce: assign(({ context, event }) => ({
       ...noDeadlines,
@@ -236,7 +290,10 @@ export const taskMachine = setup({
     /** Some dependency has not completed. */
     waiting: {
       on: {
-        DependenciesCompleted: { target: "queued", actions: "becomeReady" },
+        DependenciesCompleted: [
+          { guard: "isWorkflow", target: "open", actions: "becomeReady" },
+          { target: "queued", actions: "becomeReady" },
+        ],
         DependencyFailed: { target: "failed", actions: "keepFailure" },
         CloseTimedOut: { target: "timed_out", actions: "keepCloseTimeout" },
         CancelRequested: { target: "cancelled", actions: "keepCancellation" },
@@ -246,6 +303,8 @@ export const taskMachine = setup({
     queued: {
       on: {
         Assigned: { target: "assigned", actions: ["takeAssignment", { type: "emit", params: dispatch }] },
+        Begun: { target: "running", actions: "takeBegunAttempt" },
+        StartTimedOut: { target: "timed_out", actions: "keepStartTimeout" },
         // The previous attempt's agent was given up and answers after all, before anybody else began: work saved.
         AttemptCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
         AttemptFailed: { actions: "ignoreOfGivenUpAttempt" },
@@ -290,6 +349,14 @@ export const taskMachine = setup({
           },
           { target: "timed_out", actions: ["keepAttemptTimeout", { type: "emit", params: stop }] },
         ],
+        HeartbeatTimedOut: [
+          {
+            guard: "mayRetryAfterSilence",
+            target: "backoff",
+            actions: ["scheduleRetryAfterSilence", { type: "emit", params: stop }],
+          },
+          { target: "timed_out", actions: ["keepHeartbeatTimeout", { type: "emit", params: stop }] },
+        ],
         CloseTimedOut: { target: "timed_out", actions: ["keepCloseTimeout", { type: "emit", params: stop }] },
         AgentLost: [
           { guard: "survivesLoss", target: "backoff", actions: "scheduleRetryAfterLoss" },
@@ -325,6 +392,14 @@ export const taskMachine = setup({
             actions: ["scheduleRetryAfterTimeout", { type: "emit", params: stop }],
           },
           { target: "timed_out", actions: ["keepAttemptTimeout", { type: "emit", params: stop }] },
+        ],
+        HeartbeatTimedOut: [
+          {
+            guard: "mayRetryAfterSilence",
+            target: "backoff",
+            actions: ["scheduleRetryAfterSilence", { type: "emit", params: stop }],
+          },
+          { target: "timed_out", actions: ["keepHeartbeatTimeout", { type: "emit", params: stop }] },
         ],
         CloseTimedOut: { target: "timed_out", actions: ["keepCloseTimeout", { type: "emit", params: stop }] },
         AgentLost: [
@@ -371,10 +446,21 @@ export const taskMachine = setup({
         CancelRequested: { target: "cancelled", actions: "keepCancellation" },
       },
     },
+    /** A workflow with a run under way, which says how it ends. */
+    open: {
+      on: {
+        RunCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
+        RunFailed: { target: "failed", actions: ["keepFailure", "countUsage"] },
+        RunCancelled: { target: "cancelled", actions: ["keepCancellation", "countUsage"] },
+        RunTerminated: { target: "terminated", actions: ["keepFailure", "countUsage"] },
+        RunTimedOut: { target: "timed_out", actions: ["keepFailure", "countUsage"] },
+      },
+    },
     completed: { type: "final" },
     failed: { type: "final" },
     cancelled: { type: "final" },
     timed_out: { type: "final" },
+    terminated: { type: "final" },
   },
 });
 

@@ -7,7 +7,7 @@
 import { Ledger } from "../core/ledger.js";
 import { PerdureError } from "../errors.js";
 import { Checkpoint, type Flush, type ResultsPosition } from "../protocol/fact.js";
-import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { AgentId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type Parsed, parseMessage } from "../protocol/parse.js";
 import { META_KEYS } from "../protocol/topology.js";
 import { StoredAgent, StoredTask } from "./stored-record.js";
@@ -79,7 +79,7 @@ export async function recover(sources: RecoverySources, signal?: AbortSignal): P
   return { ledger, lastResult, checkpointSequence: checkpoint.journalSequence, liveKeys, replayedFlushes };
 }
 
-function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${AgentId}` {
+function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${AgentId}` | `run ${WorkflowId}` {
   switch (fact.type) {
     case "TaskSubmitted":
       return `task ${fact.spec.taskId}`;
@@ -87,6 +87,10 @@ function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${Ag
       return `task ${fact.task.spec.taskId}`;
     case "AgentAdded":
       return `agent ${fact.agent.agentId}`;
+    case "RunStarted":
+      return `run ${fact.run.spec.workflowId}`;
+    case "RunAdvanced":
+      return `run ${fact.workflowId}`;
     default:
       return "taskId" in fact ? `task ${fact.taskId}` : `agent ${fact.agentId}`;
   }

@@ -3,7 +3,7 @@ import { envelopeFields, JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
 import { AgentId, CapabilityName, TaskId } from "./ids.js";
 import { CAPABILITIES_MAX } from "./limits.js";
-import { Priority } from "./task-message.js";
+import { Priority } from "./priority.js";
 import { EpochMs, PositiveDurationMs } from "./time.js";
 
 /** The conversation between agents and the orchestrator. */

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { AgentRecord } from "./agent-record.js";
-import { AgentId, TaskId } from "./ids.js";
+import { HistoryEvent } from "./history-event.js";
+import { AgentId, RunId, TaskId, WorkflowId } from "./ids.js";
+import { RunChange, RunRecord } from "./run-record.js";
 import { TaskRecord, TaskSpec } from "./task-record.js";
 
 /**
@@ -20,6 +22,9 @@ export const taskFactTypes = [
   "TaskFailed",
   "TaskCancelled",
   "TaskTimedOut",
+  "TaskTerminated",
+  "TaskOpened",
+  "TaskBegun",
 ] as const;
 
 export const agentFactTypes = [
@@ -40,7 +45,7 @@ export const Fact = z.discriminatedUnion("type", [
     at,
     spec: TaskSpec,
     order: z.int(),
-    state: z.enum(["waiting", "queued"]),
+    state: z.enum(["waiting", "queued", "open"]),
   }),
   /** An ended task taken back among the live ones, because a new task depends on it. */
   z.object({ type: z.literal("TaskRetained"), at, task: TaskRecord }),
@@ -49,6 +54,19 @@ export const Fact = z.discriminatedUnion("type", [
     at,
     taskId: TaskId,
     set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial(),
+  }),
+  /** A task of the engine's own (an activation, a step) that is over: nothing of it is kept. */
+  z.object({ type: z.literal("TaskDropped"), at, taskId: TaskId }),
+  /** A run as it begins; its first events follow in a `RunAdvanced`. */
+  z.object({ type: z.literal("RunStarted"), at, run: RunRecord }),
+  z.object({
+    type: z.literal("RunAdvanced"),
+    at,
+    workflowId: WorkflowId,
+    runId: RunId,
+    /** New events, which say what changed; and what surrounds them. */
+    events: z.array(HistoryEvent),
+    set: RunChange,
   }),
   /** An agent id seen for the first time, or for the first time since it was lost or left. */
   z.object({ type: z.literal("AgentAdded"), at, agent: AgentRecord }),

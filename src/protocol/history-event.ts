@@ -2,7 +2,7 @@ import { z } from "zod";
 import { JsonValue } from "./envelope.js";
 import { Failure } from "./failure.js";
 import { AgentId, MessageName, RunId, TaskId, WorkflowId } from "./ids.js";
-import { Priority } from "./task-message.js";
+import { Priority } from "./priority.js";
 import { EpochMs, PositiveDurationMs } from "./time.js";
 import { activityFields, childFields, NamedValues, stepFields } from "./workflow-options.js";
 

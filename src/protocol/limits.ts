@@ -47,3 +47,16 @@ export const DURATION_MS_MAX = 315_360_000_000;
 
 /** How long a running task's agent may take to answer a cancellation before the task ends `cancelled` without it. */
 export const CANCEL_GRACE_MS = 5_000;
+
+/** A run is told to continue as new from here on, and people are warned: replaying it takes longer and longer. */
+export const HISTORY_EVENTS_WARNING = 10_240;
+
+/** A run with a longer history is terminated: it would hold up everybody's recovery. Temporal's bound. */
+export const HISTORY_EVENTS_MAX = 51_200;
+
+/** Signals that one run takes. */
+export const SIGNALS_MAX = 10_000;
+
+/** Updates of one run at a time, and in all. */
+export const UPDATES_IN_FLIGHT_MAX = 10;
+export const UPDATES_MAX = 2_000;

@@ -97,6 +97,9 @@ export const systemEventTypes = [
   "TASK_FAILED",
   "TASK_CANCELLED",
   "TASK_TIMED_OUT",
+  "TASK_TERMINATED",
+  "WORKFLOW_STUCK",
+  "WORKFLOW_HISTORY_LARGE",
   "RESULT_REFUSED",
   "SYSTEM_ERROR",
 ] as const;

@@ -1,16 +1,14 @@
 import { z } from "zod";
 import { envelopeFields, JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
-import { AgentId, CapabilityName, TaskId } from "./ids.js";
+import { AgentId, CapabilityName, MessageName, TaskId } from "./ids.js";
 import { BATCH_TASKS_MAX, CAPABILITIES_MAX, DEPENDENCIES_MAX } from "./limits.js";
+import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
 import { PositiveDurationMs } from "./time.js";
+import { IdConflictPolicy, IdReusePolicy, NamedValues } from "./workflow-options.js";
 
 /** The conversation between clients and the orchestrator about tasks. */
-
-export const priorities = ["critical", "high", "normal", "low"] as const;
-export const Priority = z.enum(priorities);
-export type Priority = z.infer<typeof Priority>;
 
 export const taskStates = [
   "waiting",
@@ -22,6 +20,9 @@ export const taskStates = [
   "failed",
   "cancelled",
   "timed_out",
+  // Workflows only.
+  "stuck",
+  "terminated",
 ] as const;
 /** A task's state as clients see it. */
 export const TaskState = z.enum(taskStates);
@@ -44,6 +45,15 @@ export const TaskSubmission = z.object({
   scheduleToCloseMs: PositiveDurationMs.optional(),
   retry: RetryPolicyInput.optional(),
   metadata: z.record(z.string(), JsonValue).optional(),
+  // Of workflows (`type` is `workflow:<name>`) only.
+  idReusePolicy: IdReusePolicy.optional(),
+  idConflictPolicy: IdConflictPolicy.optional(),
+  memo: NamedValues.optional(),
+  searchAttributes: NamedValues.optional(),
+  /** Signal-with-start: recorded right behind the start, or sent to the run that is open already. */
+  signal: z
+    .object({ name: MessageName, input: JsonValue.optional(), signalId: z.string().min(1).max(128).optional() })
+    .optional(),
 });
 export type TaskSubmission = z.infer<typeof TaskSubmission>;
 

@@ -2,8 +2,39 @@ import { z } from "zod";
 import { AttemptToken, Incarnation } from "./agent-message.js";
 import { JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
-import { AgentId, CapabilityName, TaskId } from "./ids.js";
-import { Priority, taskStates } from "./task-message.js";
+import { ParentRun } from "./history-event.js";
+import { AgentId, CapabilityName, MessageName, TaskId } from "./ids.js";
+import { Priority } from "./priority.js";
+import { RetryPolicyInput } from "./retry-policy.js";
+import { NamedValues, ParentClosePolicy } from "./workflow-options.js";
+
+/**
+ * What a task is to the run of a workflow. `workflow`: the workflow itself, as it was submitted. `activity`: a task that
+ * its code asked for. The other two are the engine's own and never shown: `workflowTask` is an activation, `step` an
+ * attempt of code that runs in the worker.
+ */
+export const TaskRole = z.object({
+  kind: z.enum(["workflow", "workflowTask", "activity", "step"]),
+  /** Of a `workflow` its own id, of the others that of the workflow they belong to. */
+  workflowId: TaskId,
+  /** The run that asked for it; none for `workflow`, which has several in turn. */
+  runId: TaskId.optional(),
+  seq: z.int().optional(),
+});
+export type TaskRole = z.infer<typeof TaskRole>;
+
+/** What a workflow has beyond other tasks. */
+export const WorkflowFields = z.object({
+  /** Of a failed run: none means that it is not repeated. Attempts of activations are the engine's own affair. */
+  retry: RetryPolicyInput.optional(),
+  memo: NamedValues.optional(),
+  searchAttributes: NamedValues.optional(),
+  parent: ParentRun.optional(),
+  parentClosePolicy: ParentClosePolicy.optional(),
+  /** Goes into the history right behind the start. */
+  signal: z.object({ name: MessageName, input: JsonValue.optional(), signalId: z.string() }).optional(),
+});
+export type WorkflowFields = z.infer<typeof WorkflowFields>;
 
 /** What was asked for: fixed from submission on, with every default filled in. */
 export const TaskSpec = z.object({
@@ -26,11 +57,33 @@ export const TaskSpec = z.object({
   metadata: z.record(z.string(), JsonValue).optional(),
   /** W3C trace context that came with the submission. */
   traceparent: z.string().optional(),
+  role: TaskRole.optional(),
+  run: WorkflowFields.optional(),
+  /** Until the first attempt is assigned. */
+  scheduleToStartMs: z.int().optional(),
+  /** Between two signs of progress of an attempt. */
+  heartbeatTimeoutMs: z.int().optional(),
 });
 export type TaskSpec = z.infer<typeof TaskSpec>;
 
-/** `cancelling` is `running` to clients: its agent was told to stop and has not answered yet. */
-export const storedTaskStates = [...taskStates, "cancelling"] as const;
+/**
+ * `cancelling` is `running` to clients: its agent was told to stop and has not answered yet. So is `open`: a workflow
+ * with a run under way.
+ */
+export const storedTaskStates = [
+  "waiting",
+  "queued",
+  "assigned",
+  "running",
+  "cancelling",
+  "backoff",
+  "open",
+  "completed",
+  "failed",
+  "cancelled",
+  "timed_out",
+  "terminated",
+] as const;
 export const StoredTaskState = z.enum(storedTaskStates);
 export type StoredTaskState = z.infer<typeof StoredTaskState>;
 
@@ -59,6 +112,8 @@ export const TaskRecord = z.object({
   answerBy: z.int().nullable(),
   /** When the current attempt times out. */
   attemptDeadlineAt: z.int().nullable(),
+  /** When the current attempt times out unless its agent reports progress. */
+  heartbeatDeadlineAt: z.int().nullable().default(null),
   /** When all attempts together time out. */
   closeDeadlineAt: z.int().nullable(),
   /** When the next attempt may start; set in `backoff` only. */
@@ -77,12 +132,23 @@ export type TaskRecord = z.infer<typeof TaskRecord>;
 /** What a fact may change of a task. */
 export type TaskChange = Partial<Omit<TaskRecord, "spec" | "submittedAt" | "order">>;
 
-export const endedStates: ReadonlySet<StoredTaskState> = new Set(["completed", "failed", "cancelled", "timed_out"]);
+export const endedStates: ReadonlySet<StoredTaskState> = new Set([
+  "completed",
+  "failed",
+  "cancelled",
+  "timed_out",
+  "terminated",
+]);
 /** States in which a task takes one of its agent's places. */
 export const occupyingStates: ReadonlySet<StoredTaskState> = new Set(["assigned", "running", "cancelling"]);
 
 /** A task as it begins. */
-export function newTaskRecord(spec: TaskSpec, state: "waiting" | "queued", order: number, at: number): TaskRecord {
+export function newTaskRecord(
+  spec: TaskSpec,
+  state: "waiting" | "queued" | "open",
+  order: number,
+  at: number,
+): TaskRecord {
   return {
     spec,
     state,
@@ -97,6 +163,7 @@ export function newTaskRecord(spec: TaskSpec, state: "waiting" | "queued", order
     sends: 0,
     answerBy: null,
     attemptDeadlineAt: null,
+    heartbeatDeadlineAt: null,
     closeDeadlineAt: spec.scheduleToCloseMs === undefined ? null : at + spec.scheduleToCloseMs,
     retryAt: null,
     lostIncarnations: 0,

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { JsonValue } from "./envelope.js";
 import { AgentId, CapabilityName, MessageName, WorkflowId } from "./ids.js";
 import { CAPABILITIES_MAX } from "./limits.js";
+import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
-import { Priority } from "./task-message.js";
 import { PositiveDurationMs } from "./time.js";
 
 /** What one says of a run, an activity or a step when one asks for it. Fields that are left out are the engine's defaults. */

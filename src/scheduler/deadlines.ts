@@ -1,40 +1,44 @@
-/** All tasks' next deadlines in one heap: what is due now, and when to look again. */
-import type { TaskRecord } from "../protocol/task-record.js";
+/** Everybody's next deadline in one heap: what is due now, and when to look again. */
 import { LazyHeap } from "./lazy-heap.js";
-import { type Deadline, nextDeadline } from "./next-deadline.js";
 
-interface Alarm {
-  readonly record: TaskRecord;
+interface Alarm<Item> {
+  readonly item: Item;
   readonly at: number;
 }
 
 /**
- * At most one living alarm a task. An alarm that rings too early (its deadline moved back) is set again when it rings,
+ * At most one living alarm an item. An alarm that rings too early (its deadline moved back) is set again when it rings,
  * so that a task which answers in time costs no work here: only an earlier deadline needs a new alarm.
  */
-export class Deadlines {
-  readonly #alarmOf = new Map<TaskRecord, Alarm>();
-  readonly #heap = new LazyHeap<Alarm>({
+export class Deadlines<Item, Deadline extends { readonly at: number }> {
+  readonly #next: (item: Item) => Deadline | null;
+  readonly #alarmOf = new Map<Item, Alarm<Item>>();
+  readonly #heap = new LazyHeap<Alarm<Item>>({
     before: (a, b) => a.at < b.at,
-    isAlive: (alarm) => this.#alarmOf.get(alarm.record) === alarm,
+    isAlive: (alarm) => this.#alarmOf.get(alarm.item) === alarm,
   });
 
-  /** Tasks with an alarm. */
+  /** @param next which deadline of an item is the next one, in its present state */
+  constructor(next: (item: Item) => Deadline | null) {
+    this.#next = next;
+  }
+
+  /** Items with an alarm. */
   get size(): number {
     return this.#alarmOf.size;
   }
 
-  /** To be called after every change of a task's state or deadlines. */
-  update(record: TaskRecord): void {
-    const deadline = nextDeadline(record);
-    const alarm = this.#alarmOf.get(record);
+  /** To be called after every change of an item's state or deadlines. */
+  update(item: Item): void {
+    const deadline = this.#next(item);
+    const alarm = this.#alarmOf.get(item);
     if (deadline === null) {
       if (alarm === undefined) return;
-      this.#alarmOf.delete(record);
+      this.#alarmOf.delete(item);
       this.#heap.noteDeath();
     } else if (alarm === undefined || deadline.at < alarm.at) {
-      const earlier: Alarm = { record, at: deadline.at };
-      this.#alarmOf.set(record, earlier);
+      const earlier: Alarm<Item> = { item, at: deadline.at };
+      this.#alarmOf.set(item, earlier);
       this.#heap.push(earlier);
       if (alarm !== undefined) this.#heap.noteDeath();
     }
@@ -45,17 +49,17 @@ export class Deadlines {
     return this.#heap.peek()?.at ?? null;
   }
 
-  /** Takes out one task whose deadline is due at `now`. */
-  takeDue(now: number): { readonly record: TaskRecord; readonly deadline: Deadline } | null {
+  /** Takes out one item whose deadline is due at `now`. */
+  takeDue(now: number): { readonly item: Item; readonly deadline: Deadline } | null {
     for (;;) {
       const alarm = this.#heap.peek();
       if (alarm === undefined || alarm.at > now) return null;
       this.#heap.pop();
-      this.#alarmOf.delete(alarm.record);
-      const deadline = nextDeadline(alarm.record);
+      this.#alarmOf.delete(alarm.item);
+      const deadline = this.#next(alarm.item);
       if (deadline === null) continue;
-      if (deadline.at <= now) return { record: alarm.record, deadline };
-      this.update(alarm.record);
+      if (deadline.at <= now) return { item: alarm.item, deadline };
+      this.update(alarm.item);
     }
   }
 }

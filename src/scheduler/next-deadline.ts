@@ -3,7 +3,13 @@ import type { TaskRecord } from "../protocol/task-record.js";
 
 export interface Deadline {
   readonly at: number;
-  readonly event: "AnswerOverdue" | "AttemptTimedOut" | "CloseTimedOut" | "RetryDue";
+  readonly event:
+    | "AnswerOverdue"
+    | "AttemptTimedOut"
+    | "HeartbeatTimedOut"
+    | "StartTimedOut"
+    | "CloseTimedOut"
+    | "RetryDue";
 }
 
 /** The earliest deadline of a task in its present state; where two fall together, the one that ends more goes first. */
@@ -14,8 +20,16 @@ export function nextDeadline(record: TaskRecord): Deadline | null {
   };
   switch (record.state) {
     case "waiting":
-    case "queued":
+    case "open":
       return record.closeDeadlineAt === null ? null : { at: record.closeDeadlineAt, event: "CloseTimedOut" };
+    case "queued": {
+      const { scheduleToStartMs } = record.spec;
+      add(record.closeDeadlineAt, "CloseTimedOut");
+      if (scheduleToStartMs !== undefined && record.attempt === 0) {
+        add((record.readyAt ?? record.submittedAt) + scheduleToStartMs, "StartTimedOut");
+      }
+      break;
+    }
     case "backoff":
       add(record.closeDeadlineAt, "CloseTimedOut");
       add(record.retryAt, "RetryDue");
@@ -25,6 +39,7 @@ export function nextDeadline(record: TaskRecord): Deadline | null {
     case "cancelling":
       add(record.closeDeadlineAt, "CloseTimedOut");
       add(record.attemptDeadlineAt, "AttemptTimedOut");
+      add(record.heartbeatDeadlineAt, "HeartbeatTimedOut");
       add(record.answerBy, "AnswerOverdue");
       break;
     default:

@@ -1,5 +1,5 @@
 /** Which of several tasks that could start goes first: by priority, then by age. */
-import { type Priority, priorities } from "../protocol/task-message.js";
+import { type Priority, priorities } from "../protocol/priority.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 
 /** A queued task rises by one priority level for each of these, so that no task waits for ever behind newer ones. */

@@ -5,7 +5,7 @@
  * priority has its own heap by age. Since all tasks of a priority are promoted at the same pace, the first of a line
  * is always among the heads of its four heaps, whatever the time. So the next task costs O(log n), never a scan.
  */
-import { priorities } from "../protocol/task-message.js";
+import { priorities } from "../protocol/priority.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import { LazyHeap } from "./lazy-heap.js";
 import { baseLevel, goesFirst, isOlder } from "./pick-task.js";

@@ -64,7 +64,7 @@ function deadlinesOf({ deadlines }: Ledger): [string, unknown][] {
   const due: [string, unknown][] = [];
   const end = Number.MAX_SAFE_INTEGER;
   for (let next = deadlines.takeDue(end); next !== null; next = deadlines.takeDue(end)) {
-    due.push([next.record.spec.taskId, next.deadline]);
+    due.push([next.item.spec.taskId, next.deadline]);
   }
   return due;
 }

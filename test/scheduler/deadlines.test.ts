@@ -53,16 +53,16 @@ it.each<[string, TaskRecord, ReturnType<typeof nextDeadline>]>([
 const closingAt = (at: number, id = "t-1") => givenTask({ spec: { taskId: taskId(id) }, closeDeadlineAt: at });
 
 it("looks again for a deadline that moved later, and fires it then only", () => {
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(nextDeadline);
   const record = closingAt(1_000);
   deadlines.update(record);
   record.closeDeadlineAt = 5_000;
   deadlines.update(record);
-  expect([deadlines.takeDue(1_000), deadlines.nextAt, deadlines.takeDue(5_000)?.record]).toEqual([null, 5_000, record]);
+  expect([deadlines.takeDue(1_000), deadlines.nextAt, deadlines.takeDue(5_000)?.item]).toEqual([null, 5_000, record]);
 });
 
 it("forgets a deadline that moved later and whose task then ended", () => {
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(nextDeadline);
   const record = closingAt(1_000);
   deadlines.update(record);
   record.closeDeadlineAt = 5_000;
@@ -73,7 +73,7 @@ it("forgets a deadline that moved later and whose task then ended", () => {
 });
 
 it("fires a deadline that moved earlier once", () => {
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(nextDeadline);
   const record = closingAt(5_000);
   deadlines.update(record);
   record.closeDeadlineAt = 1_000;
@@ -85,14 +85,14 @@ it("fires a deadline that moved earlier once", () => {
 });
 
 it("knows again a task that lost its deadline and got another", () => {
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(nextDeadline);
   const record = closingAt(5_000);
   deadlines.update(record);
   record.closeDeadlineAt = null;
   deadlines.update(record);
   record.closeDeadlineAt = 6_000;
   deadlines.update(record);
-  expect([deadlines.nextAt, deadlines.takeDue(6_000)?.record]).toEqual([6_000, record]);
+  expect([deadlines.nextAt, deadlines.takeDue(6_000)?.item]).toEqual([6_000, record]);
 });
 
 it("fires each task exactly when its deadline, wherever it moved, has come", () => {
@@ -104,7 +104,7 @@ it("fires each task exactly when its deadline, wherever it moved, has come", () 
   fc.assert(
     fc.property(fc.array(anyMove, { maxLength: 150 }), (moves) => {
       const tasks = Array.from({ length: 10 }, (_, index) => givenTask({ spec: { taskId: taskId(`t-${index}`) } }));
-      const deadlines = new Deadlines();
+      const deadlines = new Deadlines(nextDeadline);
       let now = 0;
       for (const { which, at, passes } of moves) {
         const moved = tasks[which] as TaskRecord;
@@ -114,9 +114,9 @@ it("fires each task exactly when its deadline, wherever it moved, has come", () 
         const due = tasks.filter((task) => task.closeDeadlineAt !== null && task.closeDeadlineAt <= now);
         const fired: TaskRecord[] = [];
         for (let next = deadlines.takeDue(now); next !== null; next = deadlines.takeDue(now)) {
-          fired.push(next.record);
-          next.record.closeDeadlineAt = null;
-          deadlines.update(next.record);
+          fired.push(next.item);
+          next.item.closeDeadlineAt = null;
+          deadlines.update(next.item);
         }
         expect(fired.map((task) => task.spec.taskId).sort()).toEqual(due.map((task) => task.spec.taskId).sort());
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { priorities } from "../../src/protocol/task-message.js";
+import { priorities } from "../../src/protocol/priority.js";
 import type { TaskRecord } from "../../src/protocol/task-record.js";
 import { PROMOTION_INTERVAL_MS } from "../../src/scheduler/pick-task.js";
 import { capabilityKey, ReadyQueue } from "../../src/scheduler/ready-queue.js";

@@ -1,7 +1,8 @@
 /** One seeded run: clients, agents, leaders and a store, first with everything going wrong, then in peace. */
 import type { AgentOrder, TaskAssignment } from "../../src/protocol/agent-message.js";
 import type { AgentId, TaskId } from "../../src/protocol/ids.js";
-import { priorities, type TaskSubmission, type TaskView } from "../../src/protocol/task-message.js";
+import { priorities } from "../../src/protocol/priority.js";
+import type { TaskSubmission, TaskView } from "../../src/protocol/task-message.js";
 import { agentId, taskId } from "../support/given.js";
 import { AgentProcess } from "./agent-process.js";
 import { Checker } from "./checker.js";

@@ -2,7 +2,8 @@
 import { type Command, Option } from "commander";
 import type { TaskList } from "../../client/client.js";
 import { PerdureError } from "../../errors.js";
-import type { Priority, TaskState, TaskView } from "../../protocol/task-message.js";
+import type { Priority } from "../../protocol/priority.js";
+import type { TaskState, TaskView } from "../../protocol/task-message.js";
 import { taskChangeKey } from "../change-key.js";
 import { parseCount } from "../option-values.js";
 import { priorityPaint, taskStatePaint } from "../state-paint.js";

@@ -4,7 +4,7 @@ import type { Client } from "../../client/client.js";
 import type { NewTask } from "../../client/submission.js";
 import type { EndedTask } from "../../client/task-outcome.js";
 import { PerdureError } from "../../errors.js";
-import type { Priority } from "../../protocol/task-message.js";
+import type { Priority } from "../../protocol/priority.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { followTask } from "../follow-task.js";
 import { printJson, printLines, say } from "../messages.js";

@@ -1,0 +1,132 @@
+/** What one event of a history changes of its run's record. The same when it happens and when the journal is read back. */
+import type { HistoryEvent } from "../../protocol/history-event.js";
+import type { RunRecord } from "../../protocol/run-record.js";
+
+export function applyEvent(run: RunRecord, event: HistoryEvent): void {
+  run.lastEventId = event.eventId;
+  switch (event.type) {
+    case "WorkflowExecutionSignaled":
+      run.signalIds[event.signalId] = 1;
+      run.signalCount += 1;
+      return;
+    case "WorkflowExecutionCancelRequested":
+      run.cancelRequested = true;
+      return;
+    case "ActivityTaskScheduled":
+      use(run, event.seq);
+      run.activities[event.seq] = { taskId: event.taskId, type: event.activityType, cancelRequested: false };
+      run.outstanding[event.seq] = event;
+      return;
+    case "ActivityTaskCancelRequested": {
+      const activity = run.activities[event.seq];
+      if (activity !== undefined) activity.cancelRequested = true;
+      return;
+    }
+    case "ActivityTaskCompleted":
+    case "ActivityTaskFailed":
+    case "ActivityTaskTimedOut":
+    case "ActivityTaskCanceled":
+      settle(run, run.activities, event.seq);
+      return;
+    case "TimerStarted":
+      use(run, event.seq);
+      run.timers[event.seq] = event.fireAt;
+      return;
+    case "TimerFired":
+    case "TimerCanceled":
+      delete run.timers[event.seq];
+      return;
+    case "StepScheduled":
+      use(run, event.seq);
+      run.steps[event.seq] = event.name;
+      run.outstanding[event.seq] = event;
+      return;
+    case "StepCompleted":
+    case "StepFailed":
+    case "StepCanceled":
+      settle(run, run.steps, event.seq);
+      return;
+    case "StartChildWorkflowExecutionInitiated": {
+      use(run, event.seq);
+      const { workflowId, workflowType } = event;
+      run.children[event.seq] = { workflowId, workflowType, runId: null };
+      run.outstanding[event.seq] = event;
+      return;
+    }
+    case "ChildWorkflowExecutionStarted": {
+      const child = run.children[event.seq];
+      if (child !== undefined) child.runId = event.runId;
+      delete run.outstanding[event.seq];
+      return;
+    }
+    case "StartChildWorkflowExecutionFailed":
+    case "ChildWorkflowExecutionCompleted":
+    case "ChildWorkflowExecutionFailed":
+    case "ChildWorkflowExecutionCanceled":
+    case "ChildWorkflowExecutionTerminated":
+    case "ChildWorkflowExecutionTimedOut":
+      settle(run, run.children, event.seq);
+      return;
+    case "SignalExternalWorkflowExecutionInitiated":
+    case "RequestCancelExternalWorkflowExecutionInitiated":
+      use(run, event.seq);
+      run.externals[event.seq] = event.workflowId;
+      run.outstanding[event.seq] = event;
+      return;
+    case "ExternalWorkflowExecutionSignaled":
+    case "SignalExternalWorkflowExecutionFailed":
+    case "ExternalWorkflowExecutionCancelRequested":
+    case "RequestCancelExternalWorkflowExecutionFailed":
+      settle(run, run.externals, event.seq);
+      return;
+    case "UpsertWorkflowSearchAttributes":
+      Object.assign(run.searchAttributes, event.searchAttributes);
+      return;
+    case "WorkflowPropertiesModified":
+      Object.assign(run.memo, event.memo);
+      return;
+    case "WorkflowExecutionUpdateAccepted":
+      run.updates[event.updateId] = { name: event.updateName, state: "accepted" };
+      return;
+    case "WorkflowExecutionUpdateCompleted": {
+      const update = run.updates[event.updateId];
+      if (update === undefined) return;
+      update.state = "completed";
+      if (event.failure === undefined) update.output = event.output;
+      else update.failure = event.failure;
+      return;
+    }
+    // Their record is the history itself.
+    case "WorkflowExecutionStarted":
+    case "WorkflowTaskCompleted":
+    case "PatchRecorded":
+      return;
+    case "WorkflowExecutionCompleted":
+    case "WorkflowExecutionFailed":
+    case "WorkflowExecutionCanceled":
+    case "WorkflowExecutionTerminated":
+    case "WorkflowExecutionTimedOut":
+    case "WorkflowExecutionContinuedAsNew":
+      close(run, event.at);
+  }
+}
+
+function use(run: RunRecord, seq: number): void {
+  run.lastSeq = Math.max(run.lastSeq, seq);
+}
+
+function settle(run: RunRecord, pending: Record<string, unknown>, seq: number): void {
+  delete pending[seq];
+  delete run.outstanding[seq];
+}
+
+/** Nothing that is pending concerns a closed run any more. */
+function close(run: RunRecord, at: number): void {
+  run.closedAt = at;
+  run.timers = {};
+  run.steps = {};
+  run.activities = {};
+  run.children = {};
+  run.externals = {};
+  run.outstanding = {};
+}

@@ -1,0 +1,278 @@
+/** What a worker's answer to an activation changes. */
+import { ActivationAnswer } from "../../protocol/activation.js";
+import type { TaskResult } from "../../protocol/agent-message.js";
+import type { Command, CommandOf } from "../../protocol/command.js";
+import type { Failure } from "../../protocol/failure.js";
+import type { NewHistoryEvent } from "../../protocol/history-event.js";
+import type { AgentId, RunId } from "../../protocol/ids.js";
+import { HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
+import type { RunChange, RunRecord } from "../../protocol/run-record.js";
+import type { TaskRecord } from "../../protocol/task-record.js";
+import type { Ledger } from "../ledger.js";
+import type { Chance } from "../settings.js";
+import { closeCommands, recordCommand } from "./command-event.js";
+import { stepSpec } from "./member-specs.js";
+import { closes, type OpenRun } from "./run-book.js";
+import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
+import type { RunInbox } from "./run-inbox.js";
+
+/** A step that the worker began by itself and has not finished. */
+interface BegunStep {
+  readonly command: CommandOf<"ScheduleStep">;
+  readonly token: string;
+}
+
+export class RunAnswers {
+  readonly #ledger: Ledger;
+  readonly #inbox: RunInbox;
+  readonly #close: RunClose;
+  readonly #chance: Chance;
+
+  constructor(ledger: Ledger, inbox: RunInbox, close: RunClose, chance: Chance) {
+    this.#ledger = ledger;
+    this.#inbox = inbox;
+    this.#close = close;
+    this.#chance = chance;
+  }
+
+  /** Takes the result of an activation, which was found to be that of the attempt under way. */
+  take(task: TaskRecord, result: TaskResult, at: number): void {
+    const { role } = task.spec;
+    const run = role === undefined ? undefined : this.#ledger.runs.open(role.workflowId, role.runId);
+    if (run === undefined || !this.#inbox.isOut(run)) {
+      this.#ledger.dropTask(task, at);
+      return;
+    }
+    if (result.status !== "completed") {
+      this.fail(run, task, result.error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker gave no reason" }, at);
+      return;
+    }
+    const parsed = ActivationAnswer.safeParse(result.output);
+    if (!parsed.success) {
+      const what = parsed.error.issues[0];
+      const message = `the worker's answer is malformed: ${what?.path.join(".") ?? ""}: ${what?.message ?? ""}`;
+      this.fail(run, task, { type: "INVALID_MESSAGE", message }, at);
+      return;
+    }
+    this.#take(run, task, parsed.data, at);
+  }
+
+  /** The code could not go on. What came in meanwhile keeps its place; the run is tried again, with back-off. */
+  fail(run: OpenRun, task: TaskRecord, failure: Failure, at: number): void {
+    const { record } = run;
+    const buffered = this.#inbox.flushed(record.buffered as NewHistoryEvent[]);
+    this.#ledger.dropTask(task, at);
+    this.#ledger.runs.commit(run, {
+      at,
+      events: buffered,
+      step: { type: "ActivationFailed", at, failure },
+      set: { buffered: [], answered: null, closing: false },
+    });
+    const { workflowId } = record.spec;
+    if (record.stuck?.failures === 1) {
+      this.#ledger.broadcast("WORKFLOW_STUCK", { taskId: workflowId, runId: record.runId, error: failure });
+    }
+  }
+
+  #take(run: OpenRun, task: TaskRecord, answer: ActivationAnswer, at: number): void {
+    const { record } = run;
+    const { agentId, token, assignedAt } = task;
+    if (agentId === null || token === null) throw new Error(`activation ${record.runId} was answered and is nobody's`);
+    const asked = this.#inbox.askedOf(record.runId);
+    const updates = new Map(asked.updates.map((update) => [update.updateId, update]));
+
+    const events: NewHistoryEvent[] = [];
+    let lastSeq = record.lastSeq;
+    let close: { readonly event: NewCloseEvent; readonly command: Command } | null = null;
+    const nextRunId = newRunId(this.#chance);
+    for (const command of answer.commands) {
+      const recorded = recordCommand(command, { run: record, at, lastSeq, updates, nextRunId });
+      if (recorded.kind === "refused") {
+        this.fail(run, task, { type: "INVALID_MESSAGE", message: `the worker's answer: ${recorded.message}` }, at);
+        return;
+      }
+      if (recorded.kind === "nothing") continue;
+      if ("seq" in command) lastSeq = Math.max(lastSeq, command.seq);
+      if (closes(recorded.event)) {
+        // Several in one answer: the first holds.
+        close ??= { event: recorded.event as NewCloseEvent, command };
+      } else events.push(recorded.event);
+    }
+    if (close !== null && record.buffered.length > 0) {
+      this.#refuseClose(run, task, at);
+      return;
+    }
+    const ended = new Map(answer.steps.map((step) => [step.seq, step]));
+    const outcomes = this.#outcomesOf(answer, at);
+    this.#ledger.dropTask(task, at);
+    const sawNothing = events.length === 0 && close === null && record.answered?.eventId === record.lastEventId;
+    const seen: NewHistoryEvent[] = sawNothing
+      ? []
+      : [{ type: "WorkflowTaskCompleted", at, startedAt: assignedAt ?? at, agentId }, ...events];
+
+    this.#answerAsked(record, answer, at);
+    if (close !== null) {
+      this.#closeWith(run, close, [...seen, ...outcomes], nextRunId, at);
+      return;
+    }
+    const lateInput = [...outcomes, ...this.#inbox.flushed(this.#survivors(record, events))];
+    const set: RunChange = {
+      buffered: [],
+      answered: { token, agentId, eventId: record.lastEventId + seen.length },
+      closing: false,
+    };
+    this.#ledger.runs.commit(run, {
+      at,
+      events: [...seen, ...lateInput],
+      step: { type: "ActivationAnswered", at },
+      set,
+    });
+    this.#begin(run, answer, ended, agentId, at);
+    this.#carryOut(run);
+    const stillAsked = this.#inbox.askedOf(record.runId);
+    if (lateInput.length > 0 || stillAsked.updates.length + stillAsked.queries.length > 0) this.#inbox.wake(run, at);
+    this.#boundHistory(run, at);
+  }
+
+  /** The code closed its run without having seen what came in meanwhile: it runs again and sees it. */
+  #refuseClose(run: OpenRun, task: TaskRecord, at: number): void {
+    const { record } = run;
+    this.#ledger.dropTask(task, at);
+    this.#ledger.runs.commit(run, {
+      at,
+      events: this.#inbox.flushed(record.buffered as NewHistoryEvent[]),
+      set: { buffered: [], answered: null, closing: true },
+    });
+    this.#inbox.wake(run, at);
+  }
+
+  #closeWith(
+    run: OpenRun,
+    close: { readonly event: NewCloseEvent; readonly command: Command },
+    before: readonly NewHistoryEvent[],
+    nextRunId: RunId,
+    at: number,
+  ): void {
+    const { record } = run;
+    const { command, event } = close;
+    if (command.type === "ContinueAsNew") {
+      const next = successorOf(record, nextRunId, at, { ...command, input: command.input, attempt: 1 });
+      this.#close.close(run, event, { before, next });
+      return;
+    }
+    if (command.type === "FailWorkflow" && event.type === "WorkflowExecutionFailed") {
+      const retry = this.#close.retryOf(record, command.failure, at);
+      if (retry !== null) {
+        const { input, attempt } = record;
+        const change = { input, attempt: attempt + 1, notBefore: retry.notBefore, lastFailure: command.failure };
+        const next = successorOf(record, nextRunId, at, change);
+        this.#close.close(run, { ...event, newRunId: nextRunId }, { before, next });
+        return;
+      }
+    }
+    this.#close.close(run, event, { before });
+  }
+
+  /** Cancelling a timer takes back its firing, if the code has not seen that. */
+  #survivors(record: RunRecord, events: readonly NewHistoryEvent[]): NewHistoryEvent[] {
+    const cancelled = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
+    return (record.buffered as NewHistoryEvent[]).filter(
+      (event) => !(event.type === "TimerFired" && cancelled.has(event.seq)),
+    );
+  }
+
+  #outcomesOf({ steps }: ActivationAnswer, at: number): NewHistoryEvent[] {
+    return steps.map(({ seq, output, failure }) =>
+      failure === undefined
+        ? { type: "StepCompleted" as const, at, seq, output: output ?? null }
+        : { type: "StepFailed" as const, at, seq, failure, retryState: "nonRetryableFailure" as const },
+    );
+  }
+
+  /** Steps that their worker began are its from now on, as if they had been assigned to it. */
+  #begin(
+    run: OpenRun,
+    { commands }: ActivationAnswer,
+    ended: ReadonlyMap<number, unknown>,
+    agentId: AgentId,
+    at: number,
+  ): void {
+    const agent = this.#ledger.agents.get(agentId);
+    if (agent === undefined) return;
+    const begun = commands.flatMap((command): BegunStep[] =>
+      command.type === "ScheduleStep" && command.token !== undefined && !ended.has(command.seq)
+        ? [{ command, token: command.token }]
+        : [],
+    );
+    for (const { command, token } of begun) {
+      const scheduled = run.record.outstanding[command.seq];
+      if (scheduled?.type !== "StepScheduled") continue;
+      const step = this.#ledger.addTask(stepSpec(run.record, scheduled), 0, at);
+      this.#ledger.commitTask(step, { type: "Begun", at, agentId, incarnation: agent.incarnation, token });
+    }
+  }
+
+  #carryOut({ record }: OpenRun): void {
+    const { workflowId } = record.spec;
+    for (const seq of Object.keys(record.outstanding)) {
+      this.#ledger.addFollowUp({ kind: "carryOut", workflowId, runId: record.runId, seq: Number(seq) });
+    }
+  }
+
+  #answerAsked({ runId }: RunRecord, answer: ActivationAnswer, _at: number): void {
+    const settledUpdates: string[] = [];
+    for (const command of answer.commands) {
+      if (command.type === "RejectUpdate") {
+        settledUpdates.push(command.updateId);
+        const outcome = { state: "rejected" as const, failure: command.failure };
+        this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${command.updateId}`, outcome });
+      }
+      if (command.type === "AcceptUpdate") {
+        settledUpdates.push(command.updateId);
+        this.#ledger.ask({
+          kind: "answerAsked",
+          askedId: `${runId}/${command.updateId}`,
+          outcome: { state: "accepted" },
+        });
+      }
+      if (command.type === "CompleteUpdate") {
+        const { output, failure } = command;
+        const outcome =
+          failure === undefined
+            ? { state: "completed" as const, output: output ?? null }
+            : { state: "failed" as const, failure };
+        this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${command.updateId}`, outcome });
+      }
+    }
+    for (const { queryId, output, failure } of answer.queries) {
+      const outcome =
+        failure === undefined
+          ? { state: "completed" as const, output: output ?? null }
+          : { state: "failed" as const, failure };
+      this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${queryId}`, outcome });
+    }
+    this.#inbox.settle(runId, { updateIds: settledUpdates, queryIds: answer.queries.map(({ queryId }) => queryId) });
+  }
+
+  #boundHistory(run: OpenRun, at: number): void {
+    const { lastEventId, spec, runId } = run.record;
+    if (lastEventId < HISTORY_EVENTS_WARNING) return;
+    if (lastEventId >= HISTORY_EVENTS_MAX) {
+      const reason = `its history has ${lastEventId} events and may have ${HISTORY_EVENTS_MAX}; continue as new before that`;
+      this.#close.close(run, { type: "WorkflowExecutionTerminated", at, reason }, {});
+    } else if (lastEventId % HISTORY_WARNING_EVERY < HISTORY_WARNING_STEP) {
+      this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
+    }
+  }
+}
+
+/** A long history is spoken of again and again, but not with each answer. */
+const HISTORY_WARNING_EVERY = 1_000;
+const HISTORY_WARNING_STEP = 3;
+
+export function newRunId(chance: Chance): RunId {
+  // A token may begin with `-` or `_`, which an id may not.
+  return `r${chance.newToken()}` as RunId;
+}
+
+export { closeCommands };

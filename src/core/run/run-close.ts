@@ -1,0 +1,201 @@
+/** What follows from the event that closes a run: for its workflow, its parent, its children and what it had asked for. */
+
+import type { TaskEvent } from "../../machines/task.machine.js";
+import type { RunEvent } from "../../machines/workflow-run.machine.js";
+import type { CommandOf } from "../../protocol/command.js";
+import { addUsage, type Failure } from "../../protocol/failure.js";
+import type { HistoryEvent, NewHistoryEvent } from "../../protocol/history-event.js";
+import type { RunId, TaskId } from "../../protocol/ids.js";
+import { completeRetryPolicy, retryDelayMs } from "../../protocol/retry-policy.js";
+import type { RunRecord } from "../../protocol/run-record.js";
+import type { TaskRecord } from "../../protocol/task-record.js";
+import type { Ledger } from "../ledger.js";
+import { isClosed, type OpenRun } from "./run-book.js";
+import type { RunInbox } from "./run-inbox.js";
+import { newRun, type RunStart } from "./run-starts.js";
+
+export type CloseEvent = Extract<
+  HistoryEvent,
+  {
+    type:
+      | "WorkflowExecutionCompleted"
+      | "WorkflowExecutionFailed"
+      | "WorkflowExecutionCanceled"
+      | "WorkflowExecutionTerminated"
+      | "WorkflowExecutionTimedOut"
+      | "WorkflowExecutionContinuedAsNew";
+  }
+>;
+export type NewCloseEvent = Extract<NewHistoryEvent, { type: CloseEvent["type"] }>;
+
+type ClosingStep = Exclude<RunEvent["type"], "ActivationAnswered" | "ActivationFailed">;
+const machineEvents: Readonly<Record<CloseEvent["type"], ClosingStep>> = {
+  WorkflowExecutionCompleted: "Completed",
+  WorkflowExecutionFailed: "Failed",
+  WorkflowExecutionCanceled: "Cancelled",
+  WorkflowExecutionTerminated: "Terminated",
+  WorkflowExecutionTimedOut: "TimedOut",
+  WorkflowExecutionContinuedAsNew: "ContinuedAsNew",
+};
+
+export class RunClose {
+  readonly #ledger: Ledger;
+  readonly #inbox: RunInbox;
+
+  constructor(ledger: Ledger, inbox: RunInbox) {
+    this.#ledger = ledger;
+    this.#inbox = inbox;
+  }
+
+  /** The policy's next run after a failure or a run's time-out; null where there is none. */
+  retryOf(record: RunRecord, failure: Failure, at: number): { readonly notBefore: number } | null {
+    const { retry, executionDeadlineAt } = record.spec;
+    if (retry === null || failure.nonRetryable === true) return null;
+    const policy = completeRetryPolicy({ maximumAttempts: 0, ...retry });
+    if (policy.maximumAttempts !== 0 && record.attempt >= policy.maximumAttempts) return null;
+    if (policy.nonRetryableErrorTypes.includes(failure.type)) return null;
+    const notBefore = at + retryDelayMs(policy, record.attempt);
+    return executionDeadlineAt !== null && notBefore >= executionDeadlineAt ? null : { notBefore };
+  }
+
+  /**
+   * Closes a run with `event`, behind whatever else is given; starts the next run of the chain in the same decision, or
+   * ends the workflow.
+   */
+  close(
+    run: OpenRun,
+    event: NewCloseEvent,
+    options: { readonly before?: readonly NewHistoryEvent[]; readonly next?: RunStart },
+  ): void {
+    const { record } = run;
+    const { at } = event;
+    const { workflowId } = record.spec;
+    const left = leftOver(record);
+    const step: RunEvent = { type: machineEvents[event.type], at };
+    this.#ledger.runs.commit(run, { at, events: [...(options.before ?? []), event], step, set: { buffered: [] } });
+    const activation = this.#inbox.activationOf(record.runId);
+    if (activation !== undefined) this.#ledger.dropTask(activation, at);
+    for (const taskId of left) this.#ledger.addFollowUp({ kind: "release", taskId });
+    const { next } = options;
+    if (next !== undefined) {
+      const { record: successor, started } = newRun(next);
+      const opened = this.#ledger.runs.start(successor, [started], at);
+      this.#inbox.moveAsked(record.runId, successor.runId);
+      this.#inbox.wake(opened, at);
+      return;
+    }
+    this.#dismiss(record);
+    const workflow = this.#ledger.tasks.get(workflowId);
+    if (workflow === undefined || workflow.state !== "open") {
+      throw new Error(`run ${record.runId} closed and workflow ${workflowId} is not open`);
+    }
+    this.#ledger.commitTask(workflow, workflowEnd(event, workflow, record));
+  }
+
+  /** Tells a parent how its child ended; the report of a child whose parent's run is gone is dropped. */
+  report(workflow: TaskRecord, at: number): void {
+    const parent = workflow.spec.run?.parent;
+    if (parent === undefined) return;
+    const run = this.#ledger.runs.open(parent.workflowId, parent.runId);
+    if (run === undefined || run.record.children[parent.seq] === undefined) return;
+    this.#inbox.receive(run, childEnd(workflow, parent.seq, at), at);
+  }
+
+  #dismiss({ runId, spec }: RunRecord): void {
+    const { updates, queries } = this.#inbox.askedOf(runId);
+    const askedIds = [...updates.map(({ updateId }) => updateId), ...queries.map(({ queryId }) => queryId)];
+    this.#inbox.settle(runId, { updateIds: askedIds, queryIds: askedIds });
+    for (const askedId of askedIds) {
+      const message = `run ${runId} of workflow ${spec.workflowId} closed before it saw this; ask again.`;
+      this.#ledger.ask({
+        kind: "answerAsked",
+        askedId: `${runId}/${askedId}`,
+        outcome: { state: "runClosed", message },
+      });
+    }
+  }
+}
+
+/** Tasks and children that a run leaves behind; each is looked at by itself. */
+function leftOver(record: RunRecord): TaskId[] {
+  const children = Object.values(record.children).flatMap(({ workflowId, runId }) =>
+    runId === null ? [] : [workflowId],
+  );
+  const steps = Object.keys(record.steps).map((seq) => `${record.runId}-s${seq}` as TaskId);
+  return [...Object.values(record.activities).map(({ taskId }) => taskId), ...steps, ...children];
+}
+
+function workflowEnd(event: NewCloseEvent, workflow: TaskRecord, record: RunRecord): TaskEvent {
+  const { at } = event;
+  const { usage } = record;
+  const { taskId } = workflow.spec;
+  switch (event.type) {
+    case "WorkflowExecutionCompleted":
+      return { type: "RunCompleted", at, output: event.output, usage };
+    case "WorkflowExecutionFailed":
+      return { type: "RunFailed", at, failure: event.failure, usage };
+    case "WorkflowExecutionCanceled":
+      return { type: "RunCancelled", at, usage };
+    case "WorkflowExecutionTerminated":
+      return { type: "RunTerminated", at, failure: { type: "TERMINATED", message: event.reason }, usage };
+    case "WorkflowExecutionTimedOut": {
+      const message = `workflow ${taskId} did not close within the time-out of its ${event.timeoutType}`;
+      return { type: "RunTimedOut", at, failure: { type: "WORKFLOW_TIMED_OUT", message }, usage };
+    }
+    case "WorkflowExecutionContinuedAsNew":
+      throw new Error(`workflow ${taskId} continues and cannot end`);
+  }
+}
+
+function childEnd(workflow: TaskRecord, seq: number, at: number): NewHistoryEvent {
+  const failure = workflow.failure ?? { type: "UNKNOWN", message: `child ${workflow.spec.taskId} gave no reason` };
+  switch (workflow.state) {
+    case "completed":
+      return { type: "ChildWorkflowExecutionCompleted", at, seq, output: workflow.output };
+    case "cancelled":
+      return { type: "ChildWorkflowExecutionCanceled", at, seq };
+    case "terminated":
+      return { type: "ChildWorkflowExecutionTerminated", at, seq, reason: failure.message };
+    case "timed_out":
+      return { type: "ChildWorkflowExecutionTimedOut", at, seq };
+    default:
+      return { type: "ChildWorkflowExecutionFailed", at, seq, failure, retryState: "retryPolicyNotSet" };
+  }
+}
+
+/** The next run of a chain: what is not given anew is carried over. */
+export function successorOf(
+  record: RunRecord,
+  runId: RunId,
+  at: number,
+  change: Partial<CommandOf<"ContinueAsNew">> &
+    Pick<RunStart, "input" | "attempt"> &
+    Partial<Pick<RunStart, "notBefore" | "lastFailure">>,
+): RunStart {
+  const { spec } = record;
+  return {
+    spec: {
+      ...spec,
+      workflowType: change.workflowType ?? spec.workflowType,
+      requiredCapabilities:
+        change.workflowType === undefined ? spec.requiredCapabilities : [`workflow:${change.workflowType}`],
+      priority: change.priority ?? spec.priority,
+      retry: change.retry ?? spec.retry,
+      runTimeoutMs: change.runTimeoutMs ?? spec.runTimeoutMs,
+    },
+    runId,
+    at,
+    input: change.input,
+    memo: change.memo ?? record.memo,
+    searchAttributes: change.searchAttributes ?? record.searchAttributes,
+    attempt: change.attempt,
+    continuedFromRunId: record.runId,
+    ...(change.notBefore === undefined ? {} : { notBefore: change.notBefore }),
+    ...(change.lastFailure === undefined ? {} : { lastFailure: change.lastFailure }),
+  };
+}
+
+/** Adds what an activity cost to its run. */
+export function withUsage(run: OpenRun, activity: TaskRecord): RunRecord["usage"] {
+  return isClosed(run.record) ? run.record.usage : addUsage(run.record.usage, activity.usage);
+}

@@ -1,0 +1,162 @@
+/**
+ * Carries out what a run's history asks for: tasks for agents, children, signals and cancellations to other runs. Each
+ * is a decision of its own behind the one that recorded it; after a crash, what is still outstanding is taken up again.
+ */
+import type { HistoryEventOf, NewHistoryEvent } from "../../protocol/history-event.js";
+import type { WorkflowId } from "../../protocol/ids.js";
+import { SIGNALS_MAX } from "../../protocol/limits.js";
+import { completeRetryPolicy } from "../../protocol/retry-policy.js";
+import { endedStates, type TaskSpec } from "../../protocol/task-record.js";
+import type { Ledger } from "../ledger.js";
+import { activitySpec, stepSpec, stepTaskId, WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
+import { isClosed, type OpenRun } from "./run-book.js";
+import type { RunInbox } from "./run-inbox.js";
+
+export class RunErrands {
+  readonly #ledger: Ledger;
+  readonly #inbox: RunInbox;
+  readonly #requestCancel: (run: OpenRun, at: number) => void;
+
+  constructor(ledger: Ledger, inbox: RunInbox, requestCancel: (run: OpenRun, at: number) => void) {
+    this.#ledger = ledger;
+    this.#inbox = inbox;
+    this.#requestCancel = requestCancel;
+  }
+
+  carryOut(run: OpenRun, seq: number, at: number): void {
+    const { record } = run;
+    const asked = record.outstanding[seq];
+    switch (asked?.type) {
+      case "ActivityTaskScheduled":
+        if (!this.#ledger.tasks.has(asked.taskId)) this.#ledger.addTask(activitySpec(record, asked), 0, at);
+        break;
+      case "StepScheduled":
+        // One that its worker began has its task already.
+        if (!this.#ledger.tasks.has(stepTaskId(record, seq))) this.#ledger.addTask(stepSpec(record, asked), 0, at);
+        break;
+      case "StartChildWorkflowExecutionInitiated":
+        this.#startChild(run, asked, at);
+        return;
+      case "SignalExternalWorkflowExecutionInitiated":
+        this.#signal(run, asked, at);
+        return;
+      case "RequestCancelExternalWorkflowExecutionInitiated":
+        this.#cancel(run, asked, at);
+        return;
+      default:
+        return;
+    }
+    // From here on the task itself says where it stands.
+    delete record.outstanding[seq];
+    if (asked.type === "ActivityTaskScheduled" && record.activities[seq]?.cancelRequested === true) {
+      this.cancelActivity(run, seq, at);
+    }
+  }
+
+  /** Tells the agent of an activity to stop, or ends one that nobody has yet. */
+  cancelActivity({ record }: OpenRun, seq: number, at: number): void {
+    const activity = record.activities[seq];
+    const task = activity === undefined ? undefined : this.#ledger.tasks.get(activity.taskId);
+    if (task !== undefined) this.#ledger.commitTask(task, { type: "CancelRequested", at });
+  }
+
+  /** A step that its code gave up: its worker is told to stop. */
+  cancelStep({ record }: OpenRun, seq: number, at: number): void {
+    const task = this.#ledger.tasks.get(stepTaskId(record, seq));
+    if (task === undefined) return;
+    this.#ledger.commitTask(task, { type: "CancelRequested", at });
+    this.#ledger.dropTask(task, at);
+  }
+
+  #startChild(run: OpenRun, asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">, at: number): void {
+    const { seq, workflowId } = asked;
+    const existing = this.#ledger.tasks.get(workflowId);
+    if (existing !== undefined && !mayReplace(existing.state, asked.idReusePolicy)) {
+      const message = `workflow ${workflowId} exists already (${existing.state})`;
+      const failure = { type: "WORKFLOW_ALREADY_STARTED", message };
+      this.#inbox.receive(run, { type: "StartChildWorkflowExecutionFailed", at, seq, failure }, at);
+      return;
+    }
+    if (existing !== undefined) this.#ledger.replaceTask(existing);
+    this.#ledger.addTask(childSpec(run, asked), 0, at);
+    const child = this.#ledger.runs.of(workflowId);
+    if (child === undefined)
+      throw new Error(`child ${workflowId} of run ${run.record.runId} was started and has no run`);
+    this.#inbox.receive(run, { type: "ChildWorkflowExecutionStarted", at, seq, runId: child.record.runId }, at);
+  }
+
+  #signal(run: OpenRun, asked: HistoryEventOf<"SignalExternalWorkflowExecutionInitiated">, at: number): void {
+    const { seq, workflowId, signalName, input } = asked;
+    const target = this.#target(run, workflowId, asked.childOnly);
+    if (target === undefined || target.record.signalCount >= SIGNALS_MAX) {
+      const message = `workflow ${workflowId} has no open run that takes signals`;
+      this.#answer(run, { type: "SignalExternalWorkflowExecutionFailed", at, seq, failure: notFound(message) }, at);
+      return;
+    }
+    const signalId = `${run.record.runId}-${seq}`;
+    this.#inbox.receive(target, { type: "WorkflowExecutionSignaled", at, signalName, signalId, input }, at);
+    this.#answer(run, { type: "ExternalWorkflowExecutionSignaled", at, seq }, at);
+  }
+
+  #cancel(run: OpenRun, asked: HistoryEventOf<"RequestCancelExternalWorkflowExecutionInitiated">, at: number): void {
+    const { seq, workflowId } = asked;
+    const target = this.#target(run, workflowId, asked.childOnly);
+    if (target === undefined) {
+      const failure = notFound(`workflow ${workflowId} has no open run`);
+      this.#answer(run, { type: "RequestCancelExternalWorkflowExecutionFailed", at, seq, failure }, at);
+      return;
+    }
+    this.#requestCancel(target, at);
+    this.#answer(run, { type: "ExternalWorkflowExecutionCancelRequested", at, seq }, at);
+  }
+
+  /** The run may have signalled itself to its end. */
+  #answer(run: OpenRun, event: NewHistoryEvent, at: number): void {
+    if (!isClosed(run.record)) this.#inbox.receive(run, event, at);
+  }
+
+  #target(run: OpenRun, workflowId: WorkflowId, childOnly: boolean): OpenRun | undefined {
+    const target = this.#ledger.runs.of(workflowId);
+    if (target === undefined || isClosed(target.record)) return undefined;
+    const isChild = target.record.spec.parent?.runId === run.record.runId;
+    return childOnly && !isChild ? undefined : target;
+  }
+}
+
+/** Whether a workflow id may be used again, by the policy; without one, an id that is known is taken. */
+export function mayReplace(
+  state: string,
+  policy: "allowDuplicate" | "allowDuplicateFailedOnly" | "rejectDuplicate" = "allowDuplicate",
+): boolean {
+  if (!endedStates.has(state as never) || policy === "rejectDuplicate") return false;
+  return policy === "allowDuplicate" || state !== "completed";
+}
+
+const notFound = (message: string) => ({ type: "NOT_FOUND", message });
+
+function childSpec({ record }: OpenRun, asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">): TaskSpec {
+  const { workflowId, workflowType, input, parentClosePolicy, seq } = asked;
+  const { spec } = record;
+  const type = `${WORKFLOW_TYPE_PREFIX}${workflowType}`;
+  const child: TaskSpec = {
+    taskId: workflowId,
+    type,
+    input,
+    priority: asked.priority ?? spec.priority,
+    dependencies: [],
+    requiredCapabilities: [type],
+    retry: completeRetryPolicy(undefined) as TaskSpec["retry"],
+    role: { kind: "workflow", workflowId },
+    run: {
+      parent: { workflowId: spec.workflowId, runId: record.runId, seq },
+      parentClosePolicy,
+      ...(asked.retry === undefined ? {} : { retry: asked.retry }),
+      ...(asked.memo === undefined ? {} : { memo: asked.memo }),
+      ...(asked.searchAttributes === undefined ? {} : { searchAttributes: asked.searchAttributes }),
+    },
+  };
+  if (asked.runTimeoutMs !== undefined) child.timeoutMs = asked.runTimeoutMs;
+  if (asked.executionTimeoutMs !== undefined) child.scheduleToCloseMs = asked.executionTimeoutMs;
+  if (spec.traceparent !== undefined) child.traceparent = spec.traceparent;
+  return child;
+}

@@ -1,0 +1,100 @@
+/** How a run begins: of a workflow that was submitted, of a child, of the next link of a chain. */
+import type { NewHistoryEvent } from "../../protocol/history-event.js";
+import type { RunId, WorkflowId } from "../../protocol/ids.js";
+import type { RunRecord, RunSpec } from "../../protocol/run-record.js";
+import type { TaskRecord } from "../../protocol/task-record.js";
+import type { NamedValues } from "../../protocol/workflow-options.js";
+import { WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
+
+export interface RunStart {
+  readonly spec: RunSpec;
+  readonly runId: RunId;
+  readonly at: number;
+  readonly input: unknown;
+  readonly memo: NamedValues;
+  readonly searchAttributes: NamedValues;
+  readonly attempt: number;
+  /** When its first activation may go out, for a retry. */
+  readonly notBefore?: number;
+  readonly continuedFromRunId?: RunId;
+  readonly lastFailure?: Extract<NewHistoryEvent, { type: "WorkflowExecutionStarted" }>["lastFailure"];
+}
+
+/** Of a workflow as it was submitted. */
+export function firstSpec(workflow: TaskRecord, runId: RunId, at: number): RunSpec {
+  const { spec } = workflow;
+  const { run } = spec;
+  return {
+    workflowId: spec.taskId as WorkflowId,
+    workflowType: spec.type.slice(WORKFLOW_TYPE_PREFIX.length),
+    requiredCapabilities: spec.requiredCapabilities,
+    priority: spec.priority,
+    retry: run?.retry ?? null,
+    runTimeoutMs: spec.timeoutMs ?? null,
+    executionTimeoutMs: spec.scheduleToCloseMs ?? null,
+    executionDeadlineAt: spec.scheduleToCloseMs === undefined ? null : at + spec.scheduleToCloseMs,
+    firstExecutionRunId: runId,
+    parent: run?.parent ?? null,
+    parentClosePolicy: run?.parentClosePolicy ?? null,
+    metadata: spec.metadata ?? {},
+    ...(spec.traceparent === undefined ? {} : { traceparent: spec.traceparent }),
+  };
+}
+
+export function newRun(start: RunStart): { readonly record: RunRecord; readonly started: NewHistoryEvent } {
+  const { spec, runId, at, attempt, notBefore } = start;
+  const record: RunRecord = {
+    spec,
+    runId,
+    state: "running",
+    input: start.input,
+    attempt,
+    startedAt: at,
+    notBefore: notBefore ?? null,
+    runDeadlineAt: spec.runTimeoutMs === null ? null : (notBefore ?? at) + spec.runTimeoutMs,
+    lastEventId: 0,
+    lastSeq: 0,
+    memo: { ...start.memo },
+    searchAttributes: { ...start.searchAttributes },
+    cancelRequested: false,
+    activities: {},
+    timers: {},
+    steps: {},
+    children: {},
+    externals: {},
+    outstanding: {},
+    updates: {},
+    signalIds: {},
+    signalCount: 0,
+    buffered: [],
+    answered: null,
+    stuck: null,
+    closing: false,
+    usage: null,
+    closedAt: null,
+  };
+  return { record, started: startedEvent(start) };
+}
+
+function startedEvent(start: RunStart): NewHistoryEvent {
+  const { spec, at, input, attempt, continuedFromRunId, lastFailure } = start;
+  const { runTimeoutMs, executionTimeoutMs, executionDeadlineAt, parent } = spec;
+  return {
+    type: "WorkflowExecutionStarted",
+    at,
+    workflowType: spec.workflowType,
+    input,
+    firstExecutionRunId: spec.firstExecutionRunId,
+    attempt,
+    priority: spec.priority,
+    memo: start.memo,
+    searchAttributes: start.searchAttributes,
+    metadata: spec.metadata,
+    ...(continuedFromRunId === undefined ? {} : { continuedFromRunId }),
+    ...(lastFailure === undefined ? {} : { lastFailure }),
+    ...(parent === null ? {} : { parent }),
+    ...(runTimeoutMs === null ? {} : { runTimeoutMs }),
+    ...(executionTimeoutMs === null ? {} : { executionTimeoutMs }),
+    ...(executionDeadlineAt === null ? {} : { executionDeadlineAt }),
+  };
+}

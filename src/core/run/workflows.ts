@@ -1,0 +1,310 @@
+/**
+ * Runs of workflows: everything that happens to them goes through here. What a run does follows from its history; this
+ * decides what goes into it, in which order, and what the engine does about it.
+ */
+import type { Activation } from "../../protocol/activation.js";
+import type { TaskResult } from "../../protocol/agent-message.js";
+import type { NewHistoryEvent } from "../../protocol/history-event.js";
+import type { AgentId, RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
+import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
+import type { RunRecord } from "../../protocol/run-record.js";
+import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
+import type { FollowUp, Ledger } from "../ledger.js";
+import type { Chance } from "../settings.js";
+import { hasFired } from "./next-run-deadline.js";
+import { newRunId, RunAnswers } from "./run-answers.js";
+import { isClosed, type OpenRun } from "./run-book.js";
+import { RunClose, successorOf, withUsage } from "./run-close.js";
+import { RunErrands } from "./run-errands.js";
+import { RunInbox } from "./run-inbox.js";
+import { RunRequests } from "./run-requests.js";
+import { firstSpec, newRun } from "./run-starts.js";
+
+export class Workflows {
+  readonly #ledger: Ledger;
+  readonly #chance: Chance;
+  readonly #inbox: RunInbox;
+  readonly #close: RunClose;
+  readonly #answers: RunAnswers;
+  readonly #errands: RunErrands;
+  readonly requests: RunRequests;
+
+  constructor(ledger: Ledger, chance: Chance) {
+    this.#ledger = ledger;
+    this.#chance = chance;
+    this.#inbox = new RunInbox(ledger);
+    this.#close = new RunClose(ledger, this.#inbox);
+    this.#answers = new RunAnswers(ledger, this.#inbox, this.#close, chance);
+    this.requests = new RunRequests(ledger, this.#inbox, this.#close);
+    this.#errands = new RunErrands(ledger, this.#inbox, (run, at) => this.requests.cancel(run, at));
+    ledger.onRunTask = {
+      opened: (record, at) => this.#open(record, at),
+      ended: (record, at) => this.#ended(record, at),
+    };
+  }
+
+  /** Takes up what a crash left between two decisions. */
+  resume(at: number): void {
+    for (const run of this.#ledger.runs.all()) {
+      const { record } = run;
+      const { workflowId } = record.spec;
+      if (isClosed(record)) continue;
+      for (const seq of Object.keys(record.outstanding)) {
+        this.#ledger.addFollowUp({ kind: "carryOut", workflowId, runId: record.runId, seq: Number(seq) });
+      }
+      const unseen = record.lastEventId > (record.answered?.eventId ?? 0) || record.buffered.length > 0;
+      if (unseen) this.#inbox.wake(run, at);
+    }
+    for (const { spec, state } of this.#ledger.tasks.values()) {
+      if (!endedStates.has(state) && this.#isLeftOver(spec)) {
+        this.#ledger.addFollowUp({ kind: "release", taskId: spec.taskId });
+      }
+    }
+  }
+
+  follow(followUp: Extract<FollowUp, { kind: "carryOut" | "release" }>, at: number): void {
+    if (followUp.kind === "carryOut") {
+      const run = this.#ledger.runs.open(followUp.workflowId, followUp.runId);
+      if (run !== undefined) this.#errands.carryOut(run, followUp.seq, at);
+      return;
+    }
+    const task = this.#ledger.tasks.get(followUp.taskId);
+    if (task !== undefined && !endedStates.has(task.state)) this.#release(task, at);
+  }
+
+  /** Whether an assigned task is answered by a worker's commands, and not by an output. */
+  isActivation(task: TaskRecord): boolean {
+    return task.spec.role?.kind === "workflowTask";
+  }
+
+  answer(task: TaskRecord, result: TaskResult, at: number): void {
+    this.#answers.take(task, result, at);
+  }
+
+  /** Gives what waited its place in the history: the worker is about to be sent it. */
+  beforeActivation(task: TaskRecord, at: number): void {
+    const run = this.#runOf(task);
+    if (run === undefined || run.record.buffered.length === 0) return;
+    const events = this.#inbox.flushed(run.record.buffered as NewHistoryEvent[]);
+    this.#ledger.runs.commit(run, { at, events, set: { buffered: [] } });
+  }
+
+  /** The worker that has the run in its memory. */
+  stickyAgentOf(task: TaskRecord): AgentId | undefined {
+    return this.#runOf(task)?.record.answered?.agentId;
+  }
+
+  /** What the worker of an activation is sent; null where it is no longer under way. */
+  activationOf(task: TaskRecord): Activation | null {
+    const run = this.#runOf(task);
+    if (run === undefined || task.assignedAt === null) return null;
+    const { record, tail } = run;
+    const { workflowId, workflowType } = record.spec;
+    const { answered, lastEventId } = record;
+    const asked = this.#inbox.askedOf(record.runId);
+    const sticky = answered !== null && answered.agentId === task.agentId;
+    const events = sticky ? tail.filter((event) => event.eventId > answered.eventId) : wholeHistory(tail);
+    return {
+      workflowId,
+      runId: record.runId,
+      workflowType,
+      startedAt: task.assignedAt,
+      previousToken: sticky ? answered.token : null,
+      lastEventId,
+      from: sticky ? "previous" : "start",
+      events,
+      updates: [...asked.updates],
+      queries: [...asked.queries],
+      queriesOnly: isClosed(record) || (answered?.eventId === lastEventId && asked.updates.length === 0),
+      continueAsNewSuggested: lastEventId >= HISTORY_EVENTS_WARNING,
+    };
+  }
+
+  /** Fires what is due for runs by the clock: one deadline a call. */
+  fireDeadline(at: number): boolean {
+    const { runs } = this.#ledger;
+    const due = runs.deadlines.takeDue(at);
+    if (due === null) return false;
+    const run = runs.of(due.item.spec.workflowId);
+    if (run === undefined || run.record !== due.item) return true;
+    switch (due.deadline.kind) {
+      case "timer":
+        this.#fireTimers(run, at);
+        break;
+      case "runTimeout":
+        this.#timeOut(run, "run", at);
+        break;
+      case "stuckRetry":
+        this.#retryStuck(run, at);
+        break;
+      case "firstActivation":
+        runs.commit(run, { at, set: { notBefore: null } });
+        this.#inbox.wake(run, at);
+    }
+    runs.deadlines.update(run.record);
+    return true;
+  }
+
+  /** The time-out of the whole chain, which is kept with the workflow. */
+  timeOutExecution(workflow: TaskRecord, at: number): void {
+    const run = this.#ledger.runs.of(workflow.spec.taskId as WorkflowId);
+    if (run === undefined || isClosed(run.record))
+      throw new Error(`workflow ${workflow.spec.taskId} is open without a run`);
+    this.#timeOut(run, "execution", at);
+  }
+
+  /** A worker arrived: what was stuck may have been healed by it. */
+  workerArrived(capabilities: readonly string[], at: number): void {
+    for (const record of [...this.#ledger.runs.stuck]) {
+      if (!record.spec.requiredCapabilities.every((name) => capabilities.includes(name))) continue;
+      const run = this.#ledger.runs.of(record.spec.workflowId);
+      if (run !== undefined) this.#retryStuck(run, at);
+    }
+  }
+
+  #retryStuck(run: OpenRun, at: number): void {
+    const { stuck } = run.record;
+    if (stuck === null || stuck.retryAt === null) return;
+    this.#ledger.runs.commit(run, { at, set: { stuck: { ...stuck, retryAt: null } } });
+    this.#inbox.wake(run, at);
+  }
+
+  #open(workflow: TaskRecord, at: number): void {
+    const runId = newRunId(this.#chance);
+    const { spec } = workflow;
+    const { memo = {}, searchAttributes = {}, signal } = spec.run ?? {};
+    const { record, started } = newRun({
+      spec: firstSpec(workflow, runId, at),
+      runId,
+      at,
+      input: spec.input,
+      memo,
+      searchAttributes,
+      attempt: 1,
+    });
+    const first: NewHistoryEvent[] = [started];
+    if (signal !== undefined) {
+      const { name: signalName, signalId, input } = signal;
+      first.push({ type: "WorkflowExecutionSignaled", at, signalName, signalId, input });
+    }
+    this.#inbox.wake(this.#ledger.runs.start(record, first, at), at);
+  }
+
+  /** A task of a run ended: the run hears of it in the same decision. */
+  #ended(task: TaskRecord, at: number): void {
+    const { role } = task.spec;
+    if (role === undefined) return;
+    if (role.kind === "workflow") {
+      this.#close.report(task, at);
+      return;
+    }
+    const run = this.#ledger.runs.open(role.workflowId, role.runId);
+    if (role.kind === "workflowTask") {
+      // It ended without an answer: too many workers were lost with it.
+      if (run === undefined) this.#ledger.dropTask(task, at);
+      else this.#answers.fail(run, task, task.failure ?? { type: "AGENT_LOST", message: "its workers were lost" }, at);
+      return;
+    }
+    const { seq } = role;
+    if (role.kind === "step") this.#ledger.dropTask(task, at);
+    if (run === undefined || seq === undefined) return;
+    if (role.kind === "activity") {
+      this.#ledger.runs.commit(run, { at, set: { usage: withUsage(run, task) } });
+      if (run.record.activities[seq] !== undefined) this.#inbox.receive(run, activityEnd(task, seq, at), at);
+    } else if (run.record.steps[seq] !== undefined) {
+      this.#inbox.receive(run, stepEnd(task, seq, at), at);
+    }
+  }
+
+  #fireTimers(run: OpenRun, at: number): void {
+    const due = Object.entries(run.record.timers)
+      .filter(([seq, fireAt]) => fireAt <= at && !hasFired(run.record, Number(seq)))
+      .sort(([a, atA], [b, atB]) => atA - atB || Number(a) - Number(b));
+    for (const [seq] of due) this.#inbox.receive(run, { type: "TimerFired", at, seq: Number(seq) }, at);
+  }
+
+  #timeOut(run: OpenRun, timeoutType: "run" | "execution", at: number): void {
+    const { record } = run;
+    const failure = { type: "WORKFLOW_TIMED_OUT", message: "the run timed out" };
+    const retry = timeoutType === "run" ? this.#close.retryOf(record, failure, at) : null;
+    if (retry === null) {
+      this.#close.close(run, { type: "WorkflowExecutionTimedOut", at, timeoutType }, {});
+      return;
+    }
+    const newRun = newRunId(this.#chance);
+    const { input, attempt } = record;
+    const next = successorOf(record, newRun, at, {
+      input,
+      attempt: attempt + 1,
+      notBefore: retry.notBefore,
+      lastFailure: failure,
+    });
+    this.#close.close(run, { type: "WorkflowExecutionTimedOut", at, timeoutType, newRunId: newRun }, { next });
+  }
+
+  /** What a closed run left behind: activities are cancelled, steps dropped, children treated by their policy. */
+  #release(task: TaskRecord, at: number): void {
+    const { role, run } = task.spec;
+    if (role?.kind === "step") {
+      this.#ledger.commitTask(task, { type: "CancelRequested", at });
+      this.#ledger.dropTask(task, at);
+    } else if (role?.kind === "activity") {
+      this.#ledger.commitTask(task, { type: "CancelRequested", at });
+    } else if (role?.kind === "workflow" && run?.parent !== undefined) {
+      const child = this.#ledger.runs.of(task.spec.taskId as WorkflowId);
+      if (child === undefined || isClosed(child.record)) return;
+      const { workflowId } = run.parent;
+      if (run.parentClosePolicy === "requestCancel") this.requests.cancel(child, at);
+      else if (run.parentClosePolicy !== "abandon") {
+        const reason = `its parent ${workflowId} closed`;
+        this.#close.close(child, { type: "WorkflowExecutionTerminated", at, reason }, {});
+      }
+    }
+  }
+
+  /** Whether a task's run, or a child's parent, is no more. */
+  #isLeftOver({ role, run }: TaskRecord["spec"]): boolean {
+    if (role === undefined) return false;
+    if (role.kind !== "workflow") return this.#ledger.runs.open(role.workflowId, role.runId) === undefined;
+    if (run?.parent === undefined || run.parentClosePolicy === "abandon") return false;
+    return this.#ledger.runs.open(run.parent.workflowId, run.parent.runId) === undefined;
+  }
+
+  #runOf(task: TaskRecord): OpenRun | undefined {
+    const { role } = task.spec;
+    if (role === undefined) return undefined;
+    const run = this.#ledger.runs.of(role.workflowId);
+    return run?.record.runId === role.runId ? run : undefined;
+  }
+}
+
+function wholeHistory(tail: OpenRun["tail"]): OpenRun["tail"] {
+  return tail[0]?.eventId === 1 ? tail : [];
+}
+
+function retryStateOf(task: TaskRecord): "nonRetryableFailure" | "maximumAttemptsReached" {
+  const { maximumAttempts } = task.spec.retry;
+  return maximumAttempts !== 0 && task.attempt >= maximumAttempts ? "maximumAttemptsReached" : "nonRetryableFailure";
+}
+
+function activityEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
+  const failure = task.failure ?? { type: "UNKNOWN", message: `task ${task.spec.taskId} gave no reason` };
+  switch (task.state) {
+    case "completed":
+      return { type: "ActivityTaskCompleted", at, seq, output: task.output };
+    case "cancelled":
+      return { type: "ActivityTaskCanceled", at, seq };
+    case "timed_out":
+      return { type: "ActivityTaskTimedOut", at, seq, failure, retryState: "timeout" };
+    default:
+      return { type: "ActivityTaskFailed", at, seq, failure, retryState: retryStateOf(task) };
+  }
+}
+
+function stepEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
+  if (task.state === "completed") return { type: "StepCompleted", at, seq, output: task.output };
+  const failure = task.failure ?? { type: "UNKNOWN", message: `step ${seq} gave no reason` };
+  return { type: "StepFailed", at, seq, failure, retryState: retryStateOf(task) };
+}
+
+export type { RunId, RunRecord, TaskId };
