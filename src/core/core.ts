@@ -159,6 +159,13 @@ export class Core {
     this.#liveness.resume(monotonicNow);
   }
 
+  /** When `fireDeadlines` has something to do next, epoch milliseconds; null if nothing is pending. */
+  get nextDeadlineAt(): number | null {
+    const tasksAt = this.ledger.deadlines.nextAt;
+    const runsAt = this.ledger.runs.deadlines.nextAt;
+    return tasksAt === null || runsAt === null ? (tasksAt ?? runsAt) : Math.min(tasksAt, runsAt);
+  }
+
   /** Fires every deadline that is due. */
   fireDeadlines(at: number): void {
     let fired = true;

@@ -6,6 +6,7 @@ import type { TaskState, TaskView } from "../protocol/task-message.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import type { Liveness } from "../scheduler/liveness.js";
 import type { Ledger } from "./ledger.js";
+import type { Workflows } from "./run/workflows.js";
 
 /** `cancelling` and `open` are words of the engine's own. */
 export function visibleState(record: TaskRecord): TaskState {
@@ -67,7 +68,12 @@ export function agentView(record: AgentRecord, ledger: Ledger, liveness: Livenes
 }
 
 /** What an agent is sent; null where the attempt is no longer under way. */
-export function assignmentOf(record: TaskRecord, token: string, ledger: Ledger): TaskAssignment | null {
+export function assignmentOf(
+  record: TaskRecord,
+  token: string,
+  ledger: Ledger,
+  workflows: Workflows,
+): TaskAssignment | null {
   const underWay = record.state === "assigned" || record.state === "running";
   if (!underWay || record.token !== token) return null;
   const { spec } = record;
@@ -83,5 +89,27 @@ export function assignmentOf(record: TaskRecord, token: string, ledger: Ledger):
     metadata: spec.metadata ?? {},
   };
   if (record.attemptDeadlineAt !== null) assignment.deadlineAt = record.attemptDeadlineAt;
-  return assignment;
+  if (record.progress !== null) assignment.heartbeatDetails = record.progress;
+  return spec.role === undefined ? assignment : withRole(assignment, record, workflows);
+}
+
+/** What an assignment carries besides, as part of a run; null where the run is no more. */
+function withRole(assignment: TaskAssignment, record: TaskRecord, workflows: Workflows): TaskAssignment | null {
+  const { role } = record.spec;
+  switch (role?.kind) {
+    case "workflowTask": {
+      const activation = workflows.activationOf(record);
+      return activation === null ? null : { ...assignment, activation };
+    }
+    case "step": {
+      const step = workflows.stepOf(record);
+      return step === null ? null : { ...assignment, step };
+    }
+    case "activity": {
+      const { workflowId, runId } = role;
+      return runId === undefined ? assignment : { ...assignment, workflow: { workflowId, runId } };
+    }
+    default:
+      return assignment;
+  }
 }

@@ -54,6 +54,8 @@ export async function provision(
     provisionStream(connection, streamConfig(topology.results, replicas)),
     provisionStream(connection, bucketConfig(topology.tasks, replicas)),
     provisionStream(connection, bucketConfig(topology.endedTasks, replicas)),
+    provisionStream(connection, bucketConfig(topology.runs, replicas)),
+    provisionStream(connection, bucketConfig(topology.histories, replicas)),
     provisionStream(connection, bucketConfig(topology.agents, replicas)),
     provisionStream(connection, bucketConfig(topology.meta, replicas)),
   ]);

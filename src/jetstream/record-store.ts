@@ -121,6 +121,19 @@ export class RecordStore {
     }
   }
 
+  /** Every record whose key begins with `prefix` and a dot, in the order in which they were written. */
+  async *loadUnder(prefix: string, signal?: AbortSignal): AsyncGenerator<StoredRecord> {
+    for await (const arrived of this.#readAll("full", signal, subjectOfKey(this.#bucket, `${prefix}.>`))) {
+      for (const message of arrived) {
+        if (message.data.byteLength === 0 && isTombstone(message)) continue;
+        const key = keyOfSubject(this.#bucket, message.subject);
+        const value = decodeJson(message.data);
+        if (!value.ok) throw damagedRecord(this.#bucket, key, message.sequence, value.failure.message);
+        yield { key, value: value.value, revision: message.sequence };
+      }
+    }
+  }
+
   /** Every key; the records stay on the server. */
   async *keys(signal?: AbortSignal): AsyncGenerator<string> {
     for await (const arrived of this.#readAll("headersOnly", signal)) {
@@ -136,10 +149,15 @@ export class RecordStore {
     return (await readKey(this.#connection, this.#bucket, key))?.value ?? null;
   }
 
-  #readAll(content: "full" | "headersOnly", signal: AbortSignal | undefined): ReturnType<typeof readToEnd> {
+  #readAll(
+    content: "full" | "headersOnly",
+    signal: AbortSignal | undefined,
+    filterSubject?: string,
+  ): ReturnType<typeof readToEnd> {
     return readToEnd(this.#connection, {
       stream: streamOfBucket(this.#bucket),
       content,
+      ...(filterSubject === undefined ? {} : { filterSubject }),
       startSequence: 1,
       logger: this.#logger,
       ...(signal === undefined ? {} : { signal }),

@@ -29,7 +29,7 @@ export class DeadlineTimer {
 
   /** To be called after decisions: an earlier deadline may have come up. */
   arm(): void {
-    const { nextAt } = this.#core.ledger.deadlines;
+    const { nextDeadlineAt: nextAt } = this.#core;
     if (this.#state === "stopped" || nextAt === null || nextAt >= this.#armedFor) return;
     this.#disarm();
     this.#armedFor = nextAt;

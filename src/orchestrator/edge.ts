@@ -34,6 +34,8 @@ export function edgeOf(connection: Connection, { namespace, logger, onFailed }: 
     buckets: {
       tasks: bucketOf(topology.tasks),
       endedTasks: bucketOf(topology.endedTasks),
+      runs: bucketOf(topology.runs),
+      histories: bucketOf(topology.histories),
       agents: bucketOf(topology.agents),
       meta: bucketOf(topology.meta),
     },

@@ -18,21 +18,26 @@ import type { Durability, OrchestratorState } from "../protocol/system-message.j
 import { META_KEYS } from "../protocol/topology.js";
 import { AgentIntake } from "./agent-intake.js";
 import { AgentMonitor } from "./agent-monitor.js";
+import { Answering, refuseNotReady } from "./answering.js";
+import { AskedQuestions } from "./asked.js";
 import { CommitLoop } from "./commit-loop.js";
 import { DeadlineTimer } from "./deadline-timer.js";
 import { type Described, describeHealth, describeSystem } from "./describe.js";
 import { EndedTasks } from "./ended-tasks.js";
 import { HealthBroadcast } from "./health-broadcast.js";
+import { Histories } from "./histories.js";
 import { Materializer } from "./materializer.js";
 import type { OnMilestone } from "./milestone.js";
 import type { OrchestratorSettings } from "./orchestrator-options.js";
 import { readCheckpoint, recover } from "./recovery.js";
-import { RequestIntake, refuseNotReady } from "./request-intake.js";
+import { RequestIntake } from "./request-intake.js";
 import { ResultIntake } from "./result-intake.js";
+import { RunCopies } from "./run-copies.js";
 import { EffectRunner } from "./run-effects.js";
 import { stampWith } from "./stamp.js";
 import { newToken } from "./token.js";
 import { Waiters } from "./waiters.js";
+import { WorkflowIntake } from "./workflow-intake.js";
 
 /** What the edge provides to a term. */
 export interface LeadershipEdge {
@@ -42,6 +47,8 @@ export interface LeadershipEdge {
   readonly buckets: {
     readonly tasks: RecordStore;
     readonly endedTasks: RecordStore;
+    readonly runs: RecordStore;
+    readonly histories: RecordStore;
     readonly agents: RecordStore;
     readonly meta: RecordStore;
   };
@@ -96,6 +103,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
 
   const stamp = stampWith(clock);
   const waiters = new Waiters();
+  const asked = new AskedQuestions();
   const endedTasks = new EndedTasks(buckets.endedTasks, settings.retentionMs);
   const undeliveredInbox = connection.newInbox();
 
@@ -135,6 +143,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     subjects,
     core,
     waiters,
+    asked,
     stamp,
     clock,
     undeliveredInbox,
@@ -168,6 +177,12 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     signal,
     onMilestone,
     liveKeys: recovered.liveKeys,
+    runs: new RunCopies({
+      runs: ledger.runs,
+      retentionMs: settings.retentionMs,
+      liveKeys: recovered.runKeys,
+      storedUpTo: recovered.historiesUpTo,
+    }),
     checkpointSequence: recovered.checkpointSequence,
   });
   const monitor = new AgentMonitor({
@@ -201,6 +216,16 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     undeliveredInbox,
   });
   const resultIntake = new ResultIntake({ core, loop, subjects, clock, logger });
+  const answering = new Answering({ loop, stamp, logger, mayAnswer: options.mayAnswer });
+  const workflowIntake = new WorkflowIntake({
+    core,
+    answering,
+    asked,
+    histories: new Histories(buckets.histories, ledger.runs),
+    subjects,
+    clock,
+    answerBytesMax: () => connection.maxPayloadBytes,
+  });
   const requestIntake = new RequestIntake({
     core,
     loop,
@@ -209,8 +234,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     subjects,
     stamp,
     clock,
-    logger,
-    mayAnswer: options.mayAnswer,
+    answering,
     answerBytesMax: () => connection.maxPayloadBytes,
     describeSystem: () => describeSystem(described),
     describeHealth: () => describeHealth(described),
@@ -240,6 +264,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     await indexed;
   };
   const dismissWaiters = (): void => {
+    asked.dismissAll();
     for (const respond of waiters.takeAll()) {
       try {
         refuseNotReady(respond, stamp);
@@ -288,7 +313,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
         "the ids of ended tasks could not be read; unknown ids are looked up one by one instead",
       );
     });
-    service = await edge.serve(requestIntake.endpoints());
+    service = await edge.serve([...requestIntake.endpoints(), ...workflowIntake.endpoints()]);
     health.start();
     await loop.drained();
   } catch (cause) {

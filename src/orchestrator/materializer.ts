@@ -16,6 +16,7 @@ import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import type { OnMilestone } from "./milestone.js";
+import type { RunCopies, RunPicture } from "./run-copies.js";
 import { encodeStored } from "./stored-record.js";
 
 export interface RecordWrite {
@@ -37,7 +38,12 @@ export interface MaterializerOptions {
     readonly tasks: WritableBucket;
     readonly endedTasks: WritableBucket;
     readonly agents: WritableBucket;
+    readonly runs: WritableBucket;
+    readonly histories: WritableBucket & {
+      loadUnder(prefix: string, signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
+    };
   };
+  readonly runs: RunCopies;
   readonly writeCheckpoint: (checkpoint: Checkpoint) => Promise<{ readonly outcome: "written" | "fenced" }>;
   /** Drops what the checkpoint covers from the journal and the results. */
   readonly trim: (checkpoint: Checkpoint) => Promise<void>;
@@ -80,6 +86,7 @@ interface Picture {
   readonly live: RecordWrite[];
   readonly ended: TaskRecord[];
   readonly agents: RecordWrite[];
+  readonly runs: RunPicture;
 }
 
 export class Materializer {
@@ -147,7 +154,7 @@ export class Materializer {
     const { flushes } = loop.stats;
     const inBurst = flushes - this.#flushesSeen > BURST_FLUSHES;
     this.#flushesSeen = flushes;
-    if (ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0) return false;
+    if (ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0 && !this.#options.runs.isDirty) return false;
     const waitedMs = clock.monotonicNow() - this.#lastCopyAt;
     if (inBurst && waitedMs < BURST_WAIT_MS_MAX && ledger.dirtyTasks.size < BURST_RECORDS_MAX) return false;
     this.#lastCopyAt = clock.monotonicNow();
@@ -157,6 +164,7 @@ export class Materializer {
   #takePicture(journalSequence: number, lastResult: ResultsPosition | null, youngMs: number): Picture {
     const { ledger, clock, liveKeys } = this.#options;
     const now = clock.now();
+    const runs = this.#options.runs.take(journalSequence, now, youngMs);
     const picture: Picture = {
       checkpoint: {
         journalSequence,
@@ -168,13 +176,18 @@ export class Materializer {
       live: [],
       ended: [],
       agents: [],
+      runs: runs.picture,
     };
     const tasks = ledger.dirtyTasks;
     ledger.dirtyTasks = new Map();
-    let complete = journalSequence;
+    let { complete } = runs;
     for (const [taskId, since] of tasks) {
       const record = ledger.tasks.get(taskId);
-      if (record === undefined) continue;
+      if (record === undefined) {
+        // An activation or a step that took long enough to be copied, and is over.
+        if (liveKeys.delete(taskId)) picture.live.push({ key: taskId, value: null });
+        continue;
+      }
       const isLive = !endedStates.has(record.state) || ledger.graph.hasDependents(taskId);
       // A clock that was set back makes nothing young.
       const ageMs = Math.abs(now - record.submittedAt);
@@ -212,6 +225,8 @@ export class Materializer {
       // Ended before live: a key must be in one of the two at any time.
       const steps = [
         { milestone: "ended tasks copied", run: () => this.#writeEnded(picture) },
+        { milestone: "histories copied", run: () => this.#writeHistories(picture) },
+        { milestone: "runs copied", run: () => buckets.runs.write(picture.runs.records, signal) },
         { milestone: "live tasks copied", run: () => buckets.tasks.write(picture.live, signal) },
         { milestone: "agents copied", run: () => buckets.agents.write(picture.agents, signal) },
         { milestone: "checkpoint written", run: () => writeCheckpoint(picture.checkpoint) },
@@ -229,6 +244,7 @@ export class Materializer {
     }
     this.checkpointSequence = picture.checkpoint.journalSequence;
     for (const { spec } of picture.ended) endedTasks.add(spec.taskId, clock.now());
+    this.#options.runs.written(picture.runs);
     this.#forget(picture.ended);
     if (clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS || this.#state === "stopped") {
       this.#lastTrimAt = clock.monotonicNow();
@@ -249,6 +265,21 @@ export class Materializer {
       }));
       const written = await buckets.endedTasks.write(writes, signal);
       if (written.outcome === "fenced") return written;
+    }
+    return { outcome: "written" };
+  }
+
+  async #writeHistories({ runs }: Picture): Promise<{ readonly outcome: "written" | "fenced" }> {
+    const { buckets, signal, retentionMs } = this.#options;
+    const written = await buckets.histories.write(runs.chunks, signal);
+    if (written.outcome === "fenced") return written;
+    for (const runId of runs.expiring) {
+      const again: RecordWrite[] = [];
+      for await (const { key, value } of buckets.histories.loadUnder(runId, signal)) {
+        again.push({ key, value: JSON.stringify(value), ttlMs: retentionMs });
+      }
+      const expiring = await buckets.histories.write(again, signal);
+      if (expiring.outcome === "fenced") return expiring;
     }
     return { outcome: "written" };
   }
@@ -275,6 +306,7 @@ export class Materializer {
       if (value === null) liveKeys.add(key as TaskId);
     }
     for (const { spec } of picture.ended) ledger.dirtyTasks.set(spec.taskId, since);
+    this.#options.runs.notWritten(picture.runs, since);
     for (const { key } of picture.agents) ledger.dirtyAgents.set(key as AgentId, since);
   }
 }

@@ -10,6 +10,8 @@ export type StorageMilestone =
   /** The flush is on disk, and nothing of it was let go. */
   | "after append"
   | "ended tasks copied"
+  | "histories copied"
+  | "runs copied"
   | "live tasks copied"
   | "agents copied"
   | "checkpoint written"

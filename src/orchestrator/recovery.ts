@@ -7,10 +7,10 @@
 import { Ledger } from "../core/ledger.js";
 import { PerdureError } from "../errors.js";
 import { Checkpoint, type Flush, type ResultsPosition } from "../protocol/fact.js";
-import type { AgentId, TaskId, WorkflowId } from "../protocol/ids.js";
+import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type Parsed, parseMessage } from "../protocol/parse.js";
 import { META_KEYS } from "../protocol/topology.js";
-import { StoredAgent, StoredTask } from "./stored-record.js";
+import { StoredAgent, StoredRun, StoredTask } from "./stored-record.js";
 
 export interface ReadableBucket {
   loadAll(signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
@@ -20,6 +20,7 @@ export interface ReadableBucket {
 export interface RecoverySources {
   readonly tasks: ReadableBucket;
   readonly agents: ReadableBucket;
+  readonly runs: ReadableBucket;
   readonly meta: ReadableBucket;
   readonly journal: {
     /** Of the flush with which the new leader took the fence. */
@@ -37,6 +38,10 @@ export interface Recovered {
   readonly checkpointSequence: number;
   /** Task ids with a key in the bucket of live tasks. */
   readonly liveKeys: Set<TaskId>;
+  /** Workflow ids with a key in the bucket of runs. */
+  readonly runKeys: Set<WorkflowId>;
+  /** The last event that the bucket of histories has, by run. */
+  readonly historiesUpTo: Map<RunId, number>;
   readonly replayedFlushes: number;
 }
 
@@ -61,6 +66,18 @@ export async function recover(sources: RecoverySources, signal?: AbortSignal): P
     standsAt.set(`agent ${key}`, stored.sequence);
   }
 
+  const runKeys = new Set<WorkflowId>();
+  const historiesUpTo = new Map<RunId, number>();
+  for await (const { key, value } of sources.runs.loadAll(signal)) {
+    const stored = readable(parseMessage(StoredRun, value), `run ${key}`);
+    refuseFuture(`run ${key}`, stored.sequence, sources.journal.lastSequence);
+    ledger.runs.restore(stored.record);
+    // Histories are written before records: the bucket holds at least what the record counts.
+    historiesUpTo.set(stored.record.runId, stored.record.lastEventId);
+    runKeys.add(key as WorkflowId);
+    standsAt.set(`run ${key}`, stored.sequence);
+  }
+
   let { lastResult } = checkpoint;
   let replayedFlushes = 0;
   for await (const { sequence, flush } of sources.journal.readFrom(checkpoint.journalSequence + 1, signal)) {
@@ -76,7 +93,8 @@ export async function recover(sources: RecoverySources, signal?: AbortSignal): P
   }
   ledger.nextSequence = sources.journal.lastSequence + 1;
   ledger.deriveIndexes();
-  return { ledger, lastResult, checkpointSequence: checkpoint.journalSequence, liveKeys, replayedFlushes };
+  const { journalSequence: checkpointSequence } = checkpoint;
+  return { ledger, lastResult, checkpointSequence, liveKeys, runKeys, historiesUpTo, replayedFlushes };
 }
 
 function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${AgentId}` | `run ${WorkflowId}` {

@@ -1,26 +1,21 @@
 /**
  * Requests of clients -> decisions of the core -> answers.
- *
- * Every answer is let go through the commit loop, so it never speaks of what is not on disk. Only a leader with a
- * fresh lease answers: others let the client ask again.
  */
 import type { z } from "zod";
 import type { Clock } from "../clock.js";
-import type { Refusal } from "../core/admission.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
-import type { Logger } from "../logger.js";
-import { decodeRequest } from "../protocol/decode.js";
 import type { TaskId } from "../protocol/ids.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import type { Subjects } from "../protocol/subjects.js";
 import { SystemStatusRequest } from "../protocol/system-message.js";
 import { TaskListRequest, TaskRequest, TaskSubmissionMessage, TaskWaitRequest } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
+import type { Answering } from "./answering.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import { fitting } from "./fit.js";
@@ -37,9 +32,7 @@ export interface RequestIntakeOptions {
   readonly subjects: Subjects;
   readonly stamp: Stamp;
   readonly clock: Clock;
-  readonly logger: Logger;
-  /** Whether this process may still speak as the leader. */
-  readonly mayAnswer: () => boolean;
+  readonly answering: Answering;
   /** What NATS takes in one message. */
   readonly answerBytesMax: () => number;
   readonly describeSystem: () => object;
@@ -54,37 +47,37 @@ export class RequestIntake {
   }
 
   endpoints(): readonly Endpoint[] {
-    const { subjects } = this.#options;
+    const { subjects, answering } = this.#options;
     return [
-      this.#endpoint("task-submit", subjects.taskSubmit, TaskSubmissionMessage, (request, respond, message) =>
+      answering.endpoint("task-submit", subjects.taskSubmit, TaskSubmissionMessage, (request, respond, message) =>
         this.#submit(request, respond, message),
       ),
-      this.#endpoint("task-get", subjects.taskGet, TaskRequest, ({ taskId }, respond) =>
+      answering.endpoint("task-get", subjects.taskGet, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => this.#answerTask(record, respond)),
       ),
-      this.#endpoint("task-wait", subjects.taskWait, TaskWaitRequest, ({ taskId, timeoutMs }, respond) =>
+      answering.endpoint("task-wait", subjects.taskWait, TaskWaitRequest, ({ taskId, timeoutMs }, respond) =>
         this.#withTask(taskId, respond, (record) =>
           this.#wait(record, respond, Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX)),
         ),
       ),
-      this.#endpoint("task-cancel", subjects.taskCancel, TaskRequest, ({ taskId }, respond) =>
+      answering.endpoint("task-cancel", subjects.taskCancel, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => {
           this.#options.core.cancel(taskId, this.#options.clock.now());
           this.#answerTask(record, respond);
         }),
       ),
-      this.#endpoint("task-explain", subjects.taskExplain, TaskRequest, ({ taskId }, respond) =>
+      answering.endpoint("task-explain", subjects.taskExplain, TaskRequest, ({ taskId }, respond) =>
         this.#withTask(taskId, respond, (record) => {
           const now = this.#options.clock.now();
           const explanation = { taskId, state: visibleState(record), reason: this.#options.core.explain(record, now) };
-          this.#answer(respond, { explanation });
+          this.#options.answering.answer(respond, { explanation });
         }),
       ),
-      this.#endpoint("task-list", subjects.taskList, TaskListRequest, (request, respond) =>
+      answering.endpoint("task-list", subjects.taskList, TaskListRequest, (request, respond) =>
         this.#list(request, respond),
       ),
-      this.#endpoint("system-status", subjects.systemStatus, SystemStatusRequest, (_, respond) =>
-        this.#answer(respond, this.#options.describeSystem()),
+      answering.endpoint("system-status", subjects.systemStatus, SystemStatusRequest, (_, respond) =>
+        this.#options.answering.answer(respond, this.#options.describeSystem()),
       ),
       this.#healthEndpoint(),
     ];
@@ -92,8 +85,11 @@ export class RequestIntake {
 
   /** Health is also broadcast on this subject: a message that asks for no reply is our own. */
   #healthEndpoint(): Endpoint {
-    const endpoint = this.#endpoint("health", this.#options.subjects.health, SystemStatusRequest, (_, respond) =>
-      this.#answer(respond, this.#options.describeHealth()),
+    const endpoint = this.#options.answering.endpoint(
+      "health",
+      this.#options.subjects.health,
+      SystemStatusRequest,
+      (_, respond) => this.#options.answering.answer(respond, this.#options.describeHealth()),
     );
     return {
       ...endpoint,
@@ -103,46 +99,10 @@ export class RequestIntake {
     };
   }
 
-  #endpoint<S extends z.ZodType>(
-    name: string,
-    subject: string,
-    schema: S,
-    handle: (request: z.infer<S>, respond: Respond, message: Message) => void | Promise<void>,
-  ): Endpoint {
-    return {
-      name,
-      subject,
-      handle: (message, respond) => {
-        if (!this.#options.mayAnswer()) {
-          refuseNotReady(respond, this.#options.stamp);
-          return;
-        }
-        const parsed = decodeRequest(schema, message.data);
-        if (!parsed.ok) {
-          const { code, message: why, fields } = parsed.failure;
-          this.#refuse(respond, { code, message: `request on ${subject} refused: ${why}`, details: { fields } });
-          return;
-        }
-        const failed = (cause: unknown): void => {
-          this.#options.logger.error({ err: cause, subject }, "a request could not be handled");
-          this.#refuse(respond, {
-            code: "INTERNAL",
-            message: `the orchestrator could not handle the request on ${subject}; whether it took effect is unknown. Ask again with the same ids.`,
-          });
-        };
-        try {
-          handle(parsed.value, respond, message)?.catch(failed);
-        } catch (cause) {
-          failed(cause);
-        }
-      },
-    };
-  }
-
   #list(request: z.infer<typeof TaskListRequest>, respond: Respond): void {
     const { core, clock, answerBytesMax } = this.#options;
     const { tasks, total } = core.list(request, request.limit ?? LIST_LIMIT_DEFAULT, clock.now());
-    this.#answer(respond, { tasks: fitting(tasks, answerBytesMax()), total });
+    this.#options.answering.answer(respond, { tasks: fitting(tasks, answerBytesMax()), total });
   }
 
   #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, message: Message): void | Promise<void> {
@@ -166,9 +126,9 @@ export class RequestIntake {
     };
     const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
       const submitted = core.submit({ ...asked, ended }, clock.now());
-      if (!submitted.ok) this.#refuse(respond, submitted.refusal);
-      else if (request.tasks === undefined) this.#answer(respond, { taskId: submitted.taskIds[0] });
-      else this.#answer(respond, { taskIds: submitted.taskIds });
+      if (!submitted.ok) this.#options.answering.refuse(respond, submitted.refusal);
+      else if (request.tasks === undefined) this.#options.answering.answer(respond, { taskId: submitted.taskIds[0] });
+      else this.#options.answering.answer(respond, { taskIds: submitted.taskIds });
     };
     const named = idsNamedBy(asked);
     const lookUp = (sought: ReadonlySet<TaskId>, ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
@@ -196,32 +156,16 @@ export class RequestIntake {
     const { core, endedTasks } = this.#options;
     const record = core.ledger.tasks.get(taskId);
     if (record !== undefined) return then(record);
-    if (!endedTasks.mayHold(taskId)) return this.#refuse(respond, unknownTask(taskId));
+    if (!endedTasks.mayHold(taskId)) return this.#options.answering.refuse(respond, unknownTask(taskId));
     return endedTasks.get(taskId).then((ended) => {
       // It may have been submitted while the store was asked.
       const found = core.ledger.tasks.get(taskId) ?? ended;
-      if (found === null) this.#refuse(respond, unknownTask(taskId));
+      if (found === null) this.#options.answering.refuse(respond, unknownTask(taskId));
       else then(found);
     });
   }
 
   #answerTask(record: TaskRecord, respond: Respond): void {
-    this.#answer(respond, { task: this.#options.core.view(record, this.#options.clock.now()) });
+    this.#options.answering.answer(respond, { task: this.#options.core.view(record, this.#options.clock.now()) });
   }
-
-  #answer(respond: Respond, fields: object): void {
-    this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body: this.#options.stamp(fields) });
-  }
-
-  #refuse(respond: Respond, error: Refusal): void {
-    const body = this.#options.stamp({ error });
-    this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body, errorCode: error.code });
-  }
-}
-
-/** Said at once and not through the loop: it speaks of no state, and the loop of one who does not lead may not move. */
-export function refuseNotReady(respond: Respond, stamp: Stamp): void {
-  const code = "NOT_READY";
-  const message = "this orchestrator does not lead any more, or is not sure to; it answered nothing. Ask again.";
-  respond(stamp({ error: { code, message } }), code);
 }

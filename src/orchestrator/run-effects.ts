@@ -6,6 +6,7 @@ import type { Connection } from "../jetstream/connection.js";
 import type { Effect } from "../machines/effect.js";
 import type { TaskId } from "../protocol/ids.js";
 import type { Subjects } from "../protocol/subjects.js";
+import type { AskedQuestions } from "./asked.js";
 import type { Release, Respond } from "./release.js";
 import type { Waiters } from "./waiters.js";
 
@@ -23,11 +24,15 @@ export interface Unsendable {
 const exceeds = (body: string, maximumBytes: number): boolean =>
   body.length * 3 > maximumBytes && Buffer.byteLength(body) > maximumBytes;
 
+/** An activation whose events are to be read from the history. */
+const unabridged = { previousToken: null, from: "start", events: [] } as const;
+
 export class EffectRunner {
   readonly #connection: Connection;
   readonly #subjects: Subjects;
   readonly #core: Core;
   readonly #waiters: Waiters;
+  readonly #asked: AskedQuestions;
   readonly #stamp: Stamp;
   readonly #clock: Clock;
   /** Prefix of the reply subjects on which the server says that nobody listens. */
@@ -39,6 +44,7 @@ export class EffectRunner {
     readonly subjects: Subjects;
     readonly core: Core;
     readonly waiters: Waiters;
+    readonly asked: AskedQuestions;
     readonly stamp: Stamp;
     readonly clock: Clock;
     readonly undeliveredInbox: string;
@@ -49,6 +55,7 @@ export class EffectRunner {
     this.#subjects = options.subjects;
     this.#core = options.core;
     this.#waiters = options.waiters;
+    this.#asked = options.asked;
     this.#stamp = options.stamp;
     this.#clock = options.clock;
     this.#onUnsendable = options.onUnsendable;
@@ -78,6 +85,9 @@ export class EffectRunner {
       case "answerWaiters":
         this.#answerWaiters(release);
         return;
+      case "answerAsked":
+        this.#asked.settle(release.askedId, release.outcome);
+        return;
       case "broadcastEvent": {
         const { eventType, payload } = release;
         this.#connection.publish(this.#subjects.systemEvent, this.#stamp({ eventType, payload }));
@@ -88,11 +98,15 @@ export class EffectRunner {
 
   #dispatch({ taskId, token }: Extract<Effect, { kind: "dispatchTask" }>): void {
     const record = this.#core.ledger.tasks.get(taskId);
-    const task = record === undefined ? null : assignmentOf(record, token, this.#core.ledger);
+    const task = record === undefined ? null : assignmentOf(record, token, this.#core.ledger, this.#core.workflows);
     // Ended or moved on while the flush was under way.
     if (record === undefined || task === null || record.agentId === null) return;
-    const body = this.#stamp({ task });
     const maximumBytes = this.#connection.maxPayloadBytes;
+    let body = this.#stamp({ task });
+    if (task.activation !== undefined && exceeds(body, maximumBytes)) {
+      // The worker reads for itself what does not fit.
+      body = this.#stamp({ task: { ...task, activation: { ...task.activation, ...unabridged } } });
+    }
     if (exceeds(body, maximumBytes)) {
       this.#onUnsendable({ taskId, token, bytes: Buffer.byteLength(body), maximumBytes });
       return;

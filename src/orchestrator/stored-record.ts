@@ -4,6 +4,8 @@
  */
 import { z } from "zod";
 import { AgentRecord } from "../protocol/agent-record.js";
+import { HistoryEvent } from "../protocol/history-event.js";
+import { RunRecord } from "../protocol/run-record.js";
 import { TaskRecord } from "../protocol/task-record.js";
 
 export const StoredTask = z.object({ sequence: z.int(), record: withNulls(TaskRecord) });
@@ -12,7 +14,13 @@ export type StoredTask = z.infer<typeof StoredTask>;
 export const StoredAgent = z.object({ sequence: z.int(), record: withNulls(AgentRecord) });
 export type StoredAgent = z.infer<typeof StoredAgent>;
 
-export function encodeStored(sequence: number, record: TaskRecord | AgentRecord): string {
+export const StoredRun = z.object({ sequence: z.int(), record: withNulls(RunRecord) });
+export type StoredRun = z.infer<typeof StoredRun>;
+
+/** One chunk of a history. */
+export const StoredEvents = z.array(HistoryEvent);
+
+export function encodeStored(sequence: number, record: TaskRecord | AgentRecord | RunRecord): string {
   const present: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(record)) if (value !== null) present[field] = value;
   return `{"sequence":${sequence},"record":${JSON.stringify(present)}}`;

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { Activation, StepAssignment } from "./activation.js";
 import { envelopeFields, JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
-import { AgentId, CapabilityName, TaskId } from "./ids.js";
+import { AgentId, CapabilityName, RunId, TaskId, WorkflowId } from "./ids.js";
 import { CAPABILITIES_MAX } from "./limits.js";
 import { Priority } from "./priority.js";
 import { EpochMs, PositiveDurationMs } from "./time.js";
@@ -97,6 +98,14 @@ export const TaskAssignment = z.object({
   deadlineAt: EpochMs.optional(),
   dependencyResults: z.record(z.string(), JsonValue),
   metadata: z.record(z.string(), JsonValue),
+  /** What the attempt before this one last reported as progress. */
+  heartbeatDetails: JsonValue.optional(),
+  /** The workflow that asked for it. */
+  workflow: z.object({ workflowId: WorkflowId, runId: RunId }).optional(),
+  /** Of an activation, for workers. */
+  activation: Activation.optional(),
+  /** Of a step, for workers. */
+  step: StepAssignment.optional(),
 });
 export type TaskAssignment = z.infer<typeof TaskAssignment>;
 

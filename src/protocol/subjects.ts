@@ -14,6 +14,12 @@ export interface Subjects {
   readonly taskCancel: string;
   readonly taskWait: string;
   readonly taskExplain: string;
+  readonly workflowSignal: string;
+  readonly workflowQuery: string;
+  readonly workflowUpdate: string;
+  readonly workflowCancel: string;
+  readonly workflowTerminate: string;
+  readonly workflowHistory: string;
   readonly systemStatus: string;
   /** orchestrator -> all */
   readonly systemEvent: string;
@@ -45,6 +51,12 @@ export function subjectsOf(namespace: Namespace): Subjects {
     taskCancel: `${orchestrator}.task.cancel`,
     taskWait: `${orchestrator}.task.wait`,
     taskExplain: `${orchestrator}.task.explain`,
+    workflowSignal: `${orchestrator}.workflow.signal`,
+    workflowQuery: `${orchestrator}.workflow.query`,
+    workflowUpdate: `${orchestrator}.workflow.update`,
+    workflowCancel: `${orchestrator}.workflow.cancel`,
+    workflowTerminate: `${orchestrator}.workflow.terminate`,
+    workflowHistory: `${orchestrator}.workflow.history`,
     systemStatus: `${orchestrator}.system.status`,
     systemEvent: `${orchestrator}.system.event`,
     health: `${orchestrator}.health`,

@@ -29,6 +29,10 @@ export interface Topology {
   readonly tasks: BucketTopology;
   /** Ended tasks; each expires by itself at the end of its retention. Key: taskId. */
   readonly endedTasks: BucketTopology;
+  /** Open runs of workflows. Key: workflowId. */
+  readonly runs: BucketTopology;
+  /** Histories of runs, in chunks; those of closed runs expire by themselves. Key: `<runId>.<first event>`. */
+  readonly histories: BucketTopology;
   /** Agents; lost and departed ones expire by themselves. Key: agentId. */
   readonly agents: BucketTopology;
   /** The leader's lease and the checkpoint. Keys: META_KEYS. */
@@ -60,6 +64,8 @@ export function topologyOf(namespace: Namespace): Topology {
       bucket: `${namespace}_tasks_ended`,
       description: "Perdure: ended tasks, until their retention is over.",
     },
+    runs: { bucket: `${namespace}_runs`, description: "Perdure: open runs of workflows." },
+    histories: { bucket: `${namespace}_histories`, description: "Perdure: what happened in each run, in order." },
     agents: { bucket: `${namespace}_agents`, description: "Perdure: registered agents." },
     meta: { bucket: `${namespace}_meta`, description: "Perdure: the leader's lease and the checkpoint." },
   };

@@ -2,7 +2,7 @@
  * Runs of workflows: everything that happens to them goes through here. What a run does follows from its history; this
  * decides what goes into it, in which order, and what the engine does about it.
  */
-import type { Activation } from "../../protocol/activation.js";
+import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
 import type { NewHistoryEvent } from "../../protocol/history-event.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
@@ -102,7 +102,9 @@ export class Workflows {
     const { workflowId, workflowType } = record.spec;
     const { answered, lastEventId } = record;
     const asked = this.#inbox.askedOf(record.runId);
-    const sticky = answered !== null && answered.agentId === task.agentId;
+    // After a change of leaders, memory may not have what the worker has not seen.
+    const reaches = answered !== null && (tail[0]?.eventId ?? lastEventId + 1) <= answered.eventId + 1;
+    const sticky = answered !== null && reaches && answered.agentId === task.agentId;
     const events = sticky ? tail.filter((event) => event.eventId > answered.eventId) : wholeHistory(tail);
     return {
       workflowId,
@@ -118,6 +120,17 @@ export class Workflows {
       queriesOnly: isClosed(record) || (answered?.eventId === lastEventId && asked.updates.length === 0),
       continueAsNewSuggested: lastEventId >= HISTORY_EVENTS_WARNING,
     };
+  }
+
+  /** What the worker of a step is sent. */
+  stepOf(task: TaskRecord): StepAssignment | null {
+    const run = this.#runOf(task);
+    const seq = task.spec.role?.seq;
+    const name = seq === undefined ? undefined : run?.record.steps[seq];
+    if (run === undefined || seq === undefined || name === undefined) return null;
+    const { spec, runId, lastEventId } = run.record;
+    const { workflowId, workflowType } = spec;
+    return { workflowId, runId, workflowType, seq, name, lastEventId };
   }
 
   /** Fires what is due for runs by the clock: one deadline a call. */

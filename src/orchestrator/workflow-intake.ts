@@ -1,0 +1,202 @@
+/** Requests about runs of workflows -> decisions of the core -> answers. */
+
+import type { Clock } from "../clock.js";
+import type { Core } from "../core/core.js";
+import type { OpenRun } from "../core/run/run-book.js";
+import type { Asked } from "../core/run/run-requests.js";
+import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
+import type { AskedOutcome } from "../machines/effect.js";
+import type { Failure } from "../protocol/failure.js";
+import type { HistoryEvent } from "../protocol/history-event.js";
+import type { RunId, WorkflowId } from "../protocol/ids.js";
+import { jsonBytes } from "../protocol/json-bytes.js";
+import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
+import type { Subjects } from "../protocol/subjects.js";
+import {
+  WorkflowCancelRequest,
+  WorkflowHistoryRequest,
+  WorkflowQueryRequest,
+  WorkflowSignalRequest,
+  WorkflowTerminateRequest,
+  WorkflowUpdateRequest,
+} from "../protocol/workflow-message.js";
+import type { Answering } from "./answering.js";
+import type { AskedQuestions } from "./asked.js";
+import type { Histories } from "./histories.js";
+
+/** A query that nobody answers in this time is given up: no worker has the workflow's code, or none is free. */
+const QUERY_TIMEOUT_MS = 30_000;
+/** What an envelope takes beside the events of a page. */
+const ENVELOPE_BYTES = 1_024;
+
+export interface WorkflowIntakeOptions {
+  readonly core: Core;
+  readonly answering: Answering;
+  readonly asked: AskedQuestions;
+  readonly histories: Histories;
+  readonly subjects: Subjects;
+  readonly clock: Clock;
+  readonly answerBytesMax: () => number;
+}
+
+export class WorkflowIntake {
+  readonly #options: WorkflowIntakeOptions;
+
+  constructor(options: WorkflowIntakeOptions) {
+    this.#options = options;
+  }
+
+  endpoints(): readonly Endpoint[] {
+    const { answering, subjects } = this.#options;
+    return [
+      answering.endpoint("workflow-signal", subjects.workflowSignal, WorkflowSignalRequest, (request, respond) =>
+        this.#signal(request, respond),
+      ),
+      answering.endpoint("workflow-query", subjects.workflowQuery, WorkflowQueryRequest, (request, respond) =>
+        this.#query(request, respond),
+      ),
+      answering.endpoint("workflow-update", subjects.workflowUpdate, WorkflowUpdateRequest, (request, respond) =>
+        this.#update(request, respond),
+      ),
+      answering.endpoint("workflow-cancel", subjects.workflowCancel, WorkflowCancelRequest, ({ taskId }, respond) =>
+        this.#cancel(taskId, respond),
+      ),
+      answering.endpoint(
+        "workflow-terminate",
+        subjects.workflowTerminate,
+        WorkflowTerminateRequest,
+        (request, respond) => this.#terminate(request, respond),
+      ),
+      answering.endpoint("workflow-history", subjects.workflowHistory, WorkflowHistoryRequest, (request, respond) =>
+        this.#history(request, respond),
+      ),
+    ];
+  }
+
+  #signal({ taskId, name, input, signalId, messageId }: WorkflowSignalRequest, respond: Respond): void {
+    const { core, clock } = this.#options;
+    const signal = { name, input, signalId: signalId ?? messageId };
+    this.#answerRun(core.signal(taskId, signal, clock.now()), taskId, respond);
+  }
+
+  #cancel(taskId: WorkflowId, respond: Respond): void {
+    const { core, clock, answering } = this.#options;
+    const run = core.ledger.runs.of(taskId);
+    if (run === undefined) {
+      answering.refuse(respond, unknownWorkflow(taskId));
+      return;
+    }
+    core.cancel(taskId, clock.now());
+    answering.answer(respond, { taskId, runId: run.record.runId });
+  }
+
+  #terminate({ taskId, reason }: WorkflowTerminateRequest, respond: Respond): void {
+    const { core, clock } = this.#options;
+    this.#answerRun(core.terminate(taskId, reason ?? "it was terminated on request", clock.now()), taskId, respond);
+  }
+
+  #answerRun(asked: Asked<{ readonly run: OpenRun }>, taskId: WorkflowId, respond: Respond): void {
+    const { answering } = this.#options;
+    if (asked.ok) answering.answer(respond, { taskId, runId: asked.run.record.runId });
+    else answering.refuse(respond, asked.refusal);
+  }
+
+  #query({ taskId, name, input, messageId }: WorkflowQueryRequest, respond: Respond): void {
+    const { core, clock, answering, asked } = this.#options;
+    const query = core.query(taskId, { queryId: messageId, name, input }, clock.now());
+    if (!query.ok) {
+      answering.refuse(respond, query.refusal);
+      return;
+    }
+    const settle = (outcome: AskedOutcome): "answered" => {
+      switch (outcome.state) {
+        case "completed":
+          answering.answer(respond, { output: outcome.output });
+          break;
+        case "failed":
+        case "rejected":
+          answering.answer(respond, { failure: outcome.failure });
+          break;
+        case "accepted":
+          break;
+        case "runClosed":
+          answering.refuse(respond, { code: "NOT_READY", message: outcome.message, details: { taskId } });
+      }
+      return "answered";
+    };
+    const giveUp = (): void => {
+      const message = `no worker answered query ${name} of workflow ${taskId} within ${QUERY_TIMEOUT_MS} ms. Look whether a worker with its code is there: perdure explain ${taskId}`;
+      answering.refuse(respond, { code: "REQUEST_TIMED_OUT", message, details: { taskId } });
+    };
+    asked.add(query.askedId, QUERY_TIMEOUT_MS, settle, giveUp);
+  }
+
+  #update(request: WorkflowUpdateRequest, respond: Respond): void {
+    const { core, clock, answering, asked } = this.#options;
+    const { taskId, name, input, waitFor, timeoutMs } = request;
+    const updateId = request.updateId ?? request.messageId;
+    const update = core.update(taskId, { updateId, name, input }, clock.now());
+    if (!update.ok) {
+      answering.refuse(respond, update.refusal);
+      return;
+    }
+    let stage: "admitted" | "accepted" = "admitted";
+    const reply = (fields: { stage: string; output?: unknown; failure?: Failure }): "answered" => {
+      answering.answer(respond, { updateId, ...fields });
+      return "answered";
+    };
+    const settle = (outcome: AskedOutcome): "answered" | "waits on" => {
+      switch (outcome.state) {
+        case "accepted":
+          stage = "accepted";
+          return waitFor === "accepted" ? reply({ stage }) : "waits on";
+        case "completed":
+          return reply({ stage: "completed", output: outcome.output });
+        case "failed":
+          return reply({ stage: "failed", failure: outcome.failure });
+        case "rejected":
+          return reply({ stage: "rejected", failure: outcome.failure });
+        case "runClosed":
+          answering.refuse(respond, { code: "NOT_READY", message: outcome.message, details: { taskId, updateId } });
+          return "answered";
+      }
+    };
+    if (update.known !== null && settle(update.known) === "answered") return;
+    const patienceMs = Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX);
+    asked.add(update.askedId, patienceMs, settle, () => reply({ stage }));
+  }
+
+  async #history({ taskId, runId, afterEventId }: WorkflowHistoryRequest, respond: Respond): Promise<void> {
+    const { core, answering, histories, answerBytesMax } = this.#options;
+    const run = core.ledger.runs.of(taskId);
+    const wanted: RunId | undefined = runId ?? run?.record.runId;
+    const events = wanted === undefined ? [] : await histories.read(taskId, wanted);
+    if (wanted === undefined || events.length === 0) {
+      answering.refuse(respond, unknownWorkflow(taskId));
+      return;
+    }
+    const lastEventId = events.at(-1)?.eventId ?? 0;
+    const page = pageOf(
+      events.filter((event) => event.eventId > afterEventId),
+      answerBytesMax() - ENVELOPE_BYTES,
+    );
+    answering.answer(respond, { runId: wanted, events: page, lastEventId });
+  }
+}
+
+/** As many as fit; always one, which the limits of its fields keep small enough. */
+function pageOf(events: readonly HistoryEvent[], bytesMax: number): readonly HistoryEvent[] {
+  let bytes = 0;
+  let count = 0;
+  for (const event of events) {
+    bytes += jsonBytes(event) + 1;
+    if (count > 0 && bytes > bytesMax) break;
+    count += 1;
+  }
+  return events.slice(0, count);
+}
+
+function unknownWorkflow(taskId: WorkflowId) {
+  const message = `no run of workflow ${taskId} is kept here: it was never started, or its retention is over.`;
+  return { code: "NOT_FOUND" as const, message, details: { taskId } };
+}
