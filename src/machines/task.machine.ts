@@ -110,7 +110,9 @@ const canRetry = (record: TaskRecord, failure: Failure, retryAt: number): boolea
   !record.spec.retry.nonRetryableErrorTypes.includes(failure.type) &&
   (record.closeDeadlineAt === null || retryAt < record.closeDeadlineAt);
 
-const afterBackoff = (record: TaskRecord, at: number): number => at + retryDelayMs(record.spec.retry, record.attempt);
+/** A failure may say itself when it is worth another try. */
+const afterBackoff = (record: TaskRecord, at: number, failure?: Failure): number =>
+  at + (failure?.nextRetryDelayMs ?? retryDelayMs(record.spec.retry, record.attempt));
 
 const noDeadlines = { answerBy: null, attemptDeadlineAt: null, heartbeatDeadlineAt: null, retryAt: null } as const;
 
@@ -122,7 +124,11 @@ export const taskMachine = setup({
   },
   guards: {
     mayRetry: ({ context, event }) =>
-      canRetry(context, (event as FailedEvent).failure, afterBackoff(context, event.at)),
+      canRetry(
+        context,
+        (event as FailedEvent).failure,
+        afterBackoff(context, event.at, (event as FailedEvent).failure),
+      ),
     survivesReplacement: ({ context, event }) =>
       context.lostIncarnations + 1 < LOST_INCARNATIONS_MAX &&
       canRetry(context, (event as FailedEvent).failure, event.at),
@@ -229,7 +235,7 @@ export const taskMachine = setup({
     keepCancellation: assign(({ event }) => ({ ...noDeadlines, failure: null, endedAt: event.at })),
     scheduleRetry: assign(({ context, event }) => {
       const { failure } = event as FailedEvent;
-      return { ...noDeadlines, failure, retryAt: afterBackoff(context, event.at) };
+      return { ...noDeadlines, failure, retryAt: afterBackoff(context, event.at, failure) };
     }),
     scheduleRetryAfterLoss: assign(({ context, event }) => {
       const lost = event as Extract<TaskEvent, { type: "AgentLost" }>;

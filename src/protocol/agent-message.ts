@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Activation, StepAssignment } from "./activation.js";
+import { Activation, ActivationAnswer, StepAssignment } from "./activation.js";
 import { envelopeFields, JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
 import { AgentId, CapabilityName, RunId, TaskId, WorkflowId } from "./ids.js";
@@ -121,6 +121,8 @@ export const TaskResult = z.object({
   incarnation: Incarnation.optional(),
   status: z.enum(["completed", "failed", "cancelled"]),
   output: JsonValue.optional(),
+  /** Of an activation, in place of `output`. */
+  activation: ActivationAnswer.optional(),
   error: Failure.optional(),
   durationMs: z.number().nonnegative().optional(),
   usage: Usage.optional(),

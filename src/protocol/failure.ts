@@ -1,13 +1,29 @@
 import { z } from "zod";
+import { PositiveDurationMs } from "./time.js";
 
 /** Why an attempt or a task did not complete, as it crosses the wire. `type` is what retry policies match on. */
-export const Failure = z.object({
+export interface Failure {
+  type: string;
+  message: string;
+  stack?: string | undefined;
+  nonRetryable?: boolean | undefined;
+  /** Whatever the thrower adds; any JSON. */
+  details?: unknown;
+  /** Waits this long before the next attempt, in place of what the retry policy says. */
+  nextRetryDelayMs?: number | undefined;
+  cause?: Failure | undefined;
+}
+export const Failure: z.ZodType<Failure> = z.object({
   type: z.string().max(256),
   message: z.string(),
   stack: z.string().optional(),
   nonRetryable: z.boolean().optional(),
+  details: z.unknown().optional(),
+  nextRetryDelayMs: PositiveDurationMs.optional(),
+  get cause(): z.ZodOptional<z.ZodType<Failure>> {
+    return Failure.optional();
+  },
 });
-export type Failure = z.infer<typeof Failure>;
 
 /** What an attempt cost, as its agent reports it. */
 export const Usage = z.object({

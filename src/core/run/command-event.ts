@@ -100,13 +100,6 @@ const startsSomething: ReadonlySet<Command["type"]> = new Set([
   "RequestCancelExternalWorkflow",
 ]);
 
-export const closeCommands: ReadonlySet<Command["type"]> = new Set([
-  "CompleteWorkflow",
-  "FailWorkflow",
-  "CancelWorkflow",
-  "ContinueAsNew",
-]);
-
 function event(recorded: NewHistoryEvent): Recorded {
   return { kind: "event", event: recorded };
 }

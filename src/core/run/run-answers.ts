@@ -1,5 +1,5 @@
 /** What a worker's answer to an activation changes. */
-import { ActivationAnswer } from "../../protocol/activation.js";
+import type { ActivationAnswer } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
 import type { Command, CommandOf } from "../../protocol/command.js";
 import type { Failure } from "../../protocol/failure.js";
@@ -10,7 +10,7 @@ import type { RunChange, RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
-import { closeCommands, recordCommand } from "./command-event.js";
+import { recordCommand } from "./command-event.js";
 import { stepSpec } from "./member-specs.js";
 import { closes, type OpenRun } from "./run-book.js";
 import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
@@ -47,14 +47,12 @@ export class RunAnswers {
       this.fail(run, task, result.error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker gave no reason" }, at);
       return;
     }
-    const parsed = ActivationAnswer.safeParse(result.output);
-    if (!parsed.success) {
-      const what = parsed.error.issues[0];
-      const message = `the worker's answer is malformed: ${what?.path.join(".") ?? ""}: ${what?.message ?? ""}`;
+    if (result.activation === undefined) {
+      const message = `agent ${result.agentId} completed an activation without an answer; it is no workflow worker`;
       this.fail(run, task, { type: "INVALID_MESSAGE", message }, at);
       return;
     }
-    this.#take(run, task, parsed.data, at);
+    this.#take(run, task, result.activation, at);
   }
 
   /** The code could not go on. What came in meanwhile keeps its place; the run is tried again, with back-off. */
@@ -112,7 +110,7 @@ export class RunAnswers {
 
     this.#answerAsked(record, answer, at);
     if (close !== null) {
-      this.#closeWith(run, close, [...seen, ...outcomes], nextRunId, at);
+      this.#closeWith(run, close, seen, nextRunId, at);
       return;
     }
     const lateInput = [...outcomes, ...this.#inbox.flushed(this.#survivors(record, events))];
@@ -274,5 +272,3 @@ export function newRunId(chance: Chance): RunId {
   // A token may begin with `-` or `_`, which an id may not.
   return `r${chance.newToken()}` as RunId;
 }
-
-export { closeCommands };
