@@ -11,7 +11,7 @@ import { parseMessage } from "../protocol/parse.js";
 import type { Priority } from "../protocol/priority.js";
 import type { AttemptStopped } from "./attempt-stop.js";
 import { ProgressReports } from "./progress-reports.js";
-import type { TaskContext } from "./task-handler.js";
+import type { TaskContext, TaskHandler } from "./task-handler.js";
 
 /** `setTimeout` overflows at 24.8 days; a longer wait is made of days. */
 const TIMER_MS_MAX = 86_400_000;
@@ -20,6 +20,8 @@ export interface AttemptSurroundings {
   readonly logger: Logger;
   /** Tells the orchestrator how far this attempt is. */
   readonly sendProgress: (attempt: Attempt, progress: unknown) => void;
+  /** Takes an attempt into hand that this agent began by itself. */
+  readonly adopt: (assignment: TaskAssignment, handler: TaskHandler) => void;
 }
 
 export class Attempt {
@@ -107,6 +109,10 @@ export class Attempt {
     };
   }
 
+  adopt(assignment: TaskAssignment, handler: TaskHandler): void {
+    this.#surroundings.adopt(assignment, handler);
+  }
+
   childLogger(): Logger {
     const { taskId, type, attempt } = this.assignment;
     return this.#surroundings.logger.child({ taskId, type, attempt });
@@ -146,6 +152,8 @@ export class AttemptContext implements TaskContext {
   readonly dependencyResults: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly traceparent: string | undefined;
+  readonly heartbeatDetails: unknown;
+  readonly workflow: TaskContext["workflow"];
   readonly #attempt: Attempt;
   #log: Logger | undefined;
 
@@ -160,7 +168,19 @@ export class AttemptContext implements TaskContext {
     this.dependencyResults = assignment.dependencyResults;
     this.metadata = assignment.metadata;
     this.traceparent = attempt.traceparent;
+    this.heartbeatDetails = assignment.heartbeatDetails;
+    this.workflow = assignment.workflow;
     this.#attempt = attempt;
+  }
+
+  /** For workflow workers: what was assigned, as it came. */
+  get assignment(): TaskAssignment {
+    return this.#attempt.assignment;
+  }
+
+  /** For workflow workers: an attempt of a step that was begun without being assigned. */
+  adopt(assignment: TaskAssignment, handler: TaskHandler): void {
+    this.#attempt.adopt(assignment, handler);
   }
 
   get signal(): AbortSignal {

@@ -5,17 +5,30 @@
 import { randomUUID } from "node:crypto";
 import type { TaskResult } from "../protocol/agent-message.js";
 import type { Failure } from "../protocol/failure.js";
+import { AnsweredActivation } from "./answered-activation.js";
 import { failureOf, TaskFailure } from "./task-failure.js";
 
 /** A result without what it came to. */
 export type ResultHead = Omit<TaskResult, "status" | "output" | "error">;
 
 export function completedBody(head: ResultHead, output: unknown, outputBytesMax: number): string {
+  if (output instanceof AnsweredActivation) return answeredBody(head, output);
   const json = jsonOf(output, outputBytesMax);
   if (typeof json === "object") return failedBody(head, json);
   const message = bodyOf({ ...head, status: "completed" });
   // `message` ends with the braces of the result and of the envelope.
   return json === undefined ? message : `${message.slice(0, -2)},"output":${json}}}`;
+}
+
+/** An answer may take most of a message: its fields have limits of their own. */
+const ANSWER_BYTES_MAX = 640 * 1024;
+
+function answeredBody(head: ResultHead, { answer }: AnsweredActivation): string {
+  const body = bodyOf({ ...head, status: "completed", activation: answer });
+  const bytes = Buffer.byteLength(body);
+  if (bytes <= ANSWER_BYTES_MAX) return body;
+  const message = `what the workflow asked for in one go takes ${bytes} bytes and at most ${ANSWER_BYTES_MAX} are taken. Start less at a time, or pass references.`;
+  return failedBody(head, { type: "PAYLOAD_TOO_LARGE", message });
 }
 
 export function failedBody(head: ResultHead, error: Failure): string {

@@ -16,6 +16,10 @@ export interface TaskContext {
   /** Outputs of the tasks this one depends on, by taskId. */
   readonly dependencyResults: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** What the attempt before this one last passed to `progress`; undefined where there was none. */
+  readonly heartbeatDetails: unknown;
+  /** The workflow that asked for this task, if one did. */
+  readonly workflow: { readonly workflowId: string; readonly runId: string } | undefined;
   /** W3C trace context of the submission. */
   readonly traceparent: string | undefined;
   /**

@@ -63,6 +63,7 @@ export class TaskRunner {
       logger: options.logger,
       sendProgress: ({ assignment: { taskId, token } }, progress) =>
         options.report({ state: "progress", taskId, token, progress }),
+      adopt: (assignment, handler) => this.#begin(assignment, options.clock.now(), undefined, handler),
     };
   }
 
@@ -194,9 +195,17 @@ export class TaskRunner {
   }
 
   #start(task: TaskAssignment, sentAt: number, traceparent: string | undefined): void {
-    const { clock, handlers } = this.#options;
+    this.#begin(task, sentAt, traceparent, this.#options.handlers.get(task.type));
+  }
+
+  #begin(
+    task: TaskAssignment,
+    sentAt: number,
+    traceparent: string | undefined,
+    handler: TaskHandler | undefined,
+  ): void {
+    const { clock } = this.#options;
     const attempt = new Attempt(task, { sentAt, startedAt: clock.monotonicNow(), traceparent }, this.#surroundings);
-    const handler = handlers.get(task.type);
     if (handler === undefined) {
       this.#refuseUnknownType(attempt);
       return;

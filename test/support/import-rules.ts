@@ -60,7 +60,7 @@ const importRules: Readonly<Record<string, Row>> = {
   workflow: {
     folders: ["protocol", "replay"],
     packages: ["xstate", "zod"],
-    rootFiles: pureRootFiles,
+    rootFiles: [...pureRootFiles, "logger.ts"],
     instead: "Authors load this folder inside a replay; whatever acts belongs in worker/, agent/ or client/.",
   },
   converter: {
@@ -92,7 +92,7 @@ const importRules: Readonly<Record<string, Row>> = {
   client: { folders: beneathTheServices, packages: ["node:*", "zod"], rootFiles: anyRootFile, instead: askJetstream },
   worker: {
     // A workflow worker is an agent whose capability is `workflow:<type>`.
-    folders: [...beneathTheServices, "agent"],
+    folders: [...beneathTheServices, "agent", "client"],
     packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: askJetstream,
