@@ -21,8 +21,11 @@ import {
   TaskSubmissionResponse,
   type TaskView,
 } from "../protocol/task-message.js";
+import type { AnyWorkflow } from "../workflow/definition.js";
+import type { InputOf } from "../workflow/standard-schema.js";
 import type { ClientOptions } from "./client-options.js";
 import { askUntilAnswered } from "./idempotent-request.js";
+import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, startOf } from "./run-handle.js";
 import { encodeSubmission, type NewTask } from "./submission.js";
 import { eventsOf, listenToEvents, type SystemEvent } from "./system-events.js";
 import { type EndedTask, outputOf } from "./task-outcome.js";
@@ -81,6 +84,16 @@ export interface Client {
   submit(task: NewTask, options?: SubmitOptions): Promise<TaskHandle>;
   /** Accepted whole or not at all; members may depend on each other. Handles are in the order of the tasks. */
   submitAll(tasks: readonly NewTask[], options?: SubmitOptions): Promise<readonly TaskHandle[]>;
+  /** Starts a workflow: resolves once that is on disk. @throws as `submit` does; INVALID_MESSAGE for a wrong input */
+  start<Definition extends AnyWorkflow>(
+    definition: Definition,
+    input: InputOf<Definition["declared"]["input"]>,
+    options?: StartOptions,
+  ): Promise<RunHandle<Definition>>;
+  start(workflowType: string, input?: unknown, options?: StartOptions): Promise<RunHandle>;
+  /** A workflow that was started before, by whomever. */
+  workflow<Definition extends AnyWorkflow>(definition: Definition, workflowId: string): RunHandle<Definition>;
+  workflow(workflowId: string): RunHandle;
   /** Resolves when the task has ended, in whichever way. REQUEST_TIMED_OUT when `timeoutMs` passes before. */
   wait(taskId: string, options?: WaitOptions): Promise<EndedTask>;
   /**
@@ -195,6 +208,33 @@ class ConnectedClient implements Client {
     });
     if (taskIds === undefined) throw unnamed(messageId);
     return taskIds.map((taskId) => this.#handle(taskId));
+  }
+
+  async start<Definition extends AnyWorkflow>(
+    definition: Definition | string,
+    input?: unknown,
+    options: StartOptions = {},
+  ): Promise<RunHandle<Definition>> {
+    const { taskId } = await this.submit(startOf(definition, input, options));
+    return runHandle(this.#runHandleParts(), definition, taskId);
+  }
+
+  workflow<Definition extends AnyWorkflow>(
+    definition: Definition | string,
+    workflowId?: string,
+  ): RunHandle<Definition> {
+    const id = checkedTaskId(workflowId ?? String(definition));
+    return runHandle(this.#runHandleParts(), definition, id);
+  }
+
+  #runHandleParts(): RunHandleParts {
+    return {
+      subjects: this.#parts.subjects,
+      ask: (question) => this.#ask(question),
+      get: (taskId) => this.get(taskId),
+      wait: (taskId, options) => this.wait(taskId, options),
+      result: (taskId, options) => this.result(taskId, options),
+    };
   }
 
   async wait(taskId: string, options: WaitOptions = {}): Promise<EndedTask> {

@@ -2,16 +2,25 @@
 import type { Failure } from "../protocol/failure.js";
 import type { TaskView } from "../protocol/task-message.js";
 
-export type EndedTaskState = "completed" | "failed" | "cancelled" | "timed_out";
+/** `terminated` is a workflow that somebody ended. */
+export type EndedTaskState = "completed" | "failed" | "cancelled" | "timed_out" | "terminated";
 
 /** A task that has ended; `output` is there if `state` is "completed" and the task returned something. */
 export type EndedTask = TaskView & { readonly state: EndedTaskState };
 
-const endedTaskStates: ReadonlySet<string> = new Set<EndedTaskState>(["completed", "failed", "cancelled", "timed_out"]);
+const endedTaskStates: ReadonlySet<string> = new Set<EndedTaskState>([
+  "completed",
+  "failed",
+  "cancelled",
+  "timed_out",
+  "terminated",
+]);
 
 export function isEnded(task: TaskView): task is EndedTask {
   return endedTaskStates.has(task.state);
 }
+
+const verbs = { failed: "failed", timed_out: "timed out", cancelled: "was cancelled", terminated: "was terminated" };
 
 /** The task whose output was asked for ended without one. `cause` is what its code threw, stack included. */
 export class TaskFailedError extends Error {
@@ -25,7 +34,7 @@ export class TaskFailedError extends Error {
 
   constructor(task: TaskView, state: Exclude<EndedTaskState, "completed">) {
     const failure = task.error ?? { type: state.toUpperCase(), message: task.reason ?? `the task ended ${state}` };
-    const how = state === "timed_out" ? "timed out" : state === "failed" ? "failed" : "was cancelled";
+    const how = verbs[state];
     super(`task ${task.taskId} (${task.type}) ${how} after attempt ${task.attempt}: ${failure.message}`, {
       cause: causeOf(failure),
     });

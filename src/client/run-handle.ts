@@ -1,0 +1,254 @@
+/** Workflows as a client sees them: started, asked, signalled, with the types of their definitions. */
+import { randomUUID } from "node:crypto";
+import type { z } from "zod";
+import { PerdureError } from "../errors.js";
+import type { Failure } from "../protocol/failure.js";
+import type { HistoryEvent } from "../protocol/history-event.js";
+import type { RetryPolicyInput } from "../protocol/retry-policy.js";
+import type { Subjects } from "../protocol/subjects.js";
+import type { TaskView } from "../protocol/task-message.js";
+import { type Duration, durationMs } from "../protocol/time.js";
+import {
+  WorkflowHistoryReply,
+  WorkflowQueryReply,
+  WorkflowReply,
+  WorkflowUpdateReply,
+} from "../protocol/workflow-message.js";
+import type { AnyWorkflow, MessageDeclaration, WorkflowDeclaration } from "../workflow/definition.js";
+import { errorOf } from "../workflow/failures.js";
+import { check, type InputOf, type OutputOf, type Schema } from "../workflow/standard-schema.js";
+import type { WaitOptions } from "./client.js";
+import type { NewTask } from "./submission.js";
+import type { EndedTask } from "./task-outcome.js";
+
+export interface StartOptions {
+  /** The same id with the same input is the same workflow, however often started. Default: a random one. */
+  readonly workflowId?: string;
+  /** Tasks or workflows that must complete first. */
+  readonly dependencies?: readonly string[];
+  readonly priority?: NewTask["priority"];
+  /** Of the whole chain of runs. */
+  readonly executionTimeout?: Duration;
+  readonly runTimeout?: Duration;
+  /** Of a failed run. Default: none. */
+  readonly retry?: RetryPolicyInput;
+  readonly memo?: Readonly<Record<string, unknown>>;
+  readonly searchAttributes?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** May the id be used again once its workflow has closed? Default: it names that one as long as it is kept. */
+  readonly idReusePolicy?: "allowDuplicate" | "allowDuplicateFailedOnly" | "rejectDuplicate";
+  /** What happens where the id's workflow is open. Default: with the same input it is the same start, else refused. */
+  readonly idConflictPolicy?: "fail" | "useExisting" | "terminateExisting";
+  /** Signal-with-start: in the history right behind the start, or sent to the run that is open already. */
+  readonly signal?: { readonly name: string; readonly input?: unknown; readonly signalId?: string };
+}
+
+type DeclaredOf<Definition> = Definition extends { readonly declared: infer Declared extends WorkflowDeclaration }
+  ? Declared
+  : WorkflowDeclaration;
+type Names<Messages> = Messages extends Readonly<Record<string, unknown>> ? Extract<keyof Messages, string> : string;
+type Declaration<Messages, Name> = Name extends keyof Messages ? Messages[Name] : unknown;
+type MessageInput<M> = M extends { readonly input: infer S extends Schema } ? InputOf<S> : unknown;
+type MessageOutput<M> = M extends { readonly output: infer S extends Schema } ? OutputOf<S> : unknown;
+
+/** Where `Definition` is not known, everything is `unknown`. */
+export interface RunHandle<Definition = AnyWorkflow> {
+  readonly workflowId: string;
+  /** @throws TaskFailedError if it did not complete */
+  result(options?: WaitOptions): Promise<OutputOf<DeclaredOf<Definition>["output"]>>;
+  wait(options?: WaitOptions): Promise<EndedTask>;
+  describe(): Promise<TaskView>;
+  /** Resolves when it is on disk. The same `signalId` is the same signal. @throws PerdureError NOT_FOUND */
+  signal<Name extends Names<DeclaredOf<Definition>["signals"]>>(
+    name: Name,
+    input?: InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>,
+    options?: { readonly signalId?: string },
+  ): Promise<void>;
+  /** Sees everything that was accepted before it. @throws QueryFailedError */
+  query<Name extends Names<DeclaredOf<Definition>["queries"]>>(
+    name: Name,
+    input?: MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>,
+  ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["queries"], Name>>>;
+  /** Resolves with what its handler returned. The same `updateId` is the same update. @throws UpdateFailedError */
+  update<Name extends Names<DeclaredOf<Definition>["updates"]>>(
+    name: Name,
+    input?: MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
+    options?: { readonly updateId?: string; readonly signal?: AbortSignal },
+  ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>;
+  /** Asks the code to end; it may clean up first, or finish all the same. */
+  cancel(): Promise<void>;
+  /** Ends it at once; no code of it runs any more. */
+  terminate(reason?: string): Promise<void>;
+  /** What happened so far, of the run that is open or was the last; or of the run that is named. */
+  history(options?: { readonly runId?: string }): Promise<readonly HistoryEvent[]>;
+}
+
+export class QueryFailedError extends Error {
+  override readonly name = "QueryFailedError";
+  readonly failure: Failure;
+
+  constructor(workflowId: string, query: string, failure: Failure) {
+    super(`query ${query} of workflow ${workflowId} failed: ${failure.message}`, { cause: errorOf(failure) });
+    this.failure = failure;
+  }
+}
+
+export class UpdateFailedError extends Error {
+  override readonly name = "UpdateFailedError";
+  /** `rejected`: it left no trace. `failed`: it was accepted, and its handler threw. */
+  readonly stage: "rejected" | "failed";
+  readonly failure: Failure;
+
+  constructor(workflowId: string, update: string, stage: "rejected" | "failed", failure: Failure) {
+    super(
+      `update ${update} of workflow ${workflowId} ${stage === "rejected" ? "was rejected" : "failed"}: ${failure.message}`,
+      {
+        cause: errorOf(failure),
+      },
+    );
+    this.stage = stage;
+    this.failure = failure;
+  }
+}
+
+/** What a handle needs of its client. */
+export interface RunHandleParts {
+  readonly subjects: Subjects;
+  readonly ask: <S extends z.ZodType>(question: {
+    readonly subject: string;
+    readonly body: string;
+    readonly reply: S;
+    readonly what: string;
+    readonly signal?: AbortSignal | undefined;
+  }) => Promise<z.infer<S>>;
+  readonly get: (taskId: string) => Promise<TaskView>;
+  readonly wait: (taskId: string, options?: WaitOptions) => Promise<EndedTask>;
+  readonly result: (taskId: string, options?: WaitOptions) => Promise<unknown>;
+}
+
+/** One answer; an update that takes longer is asked for again. */
+const UPDATE_WAIT_MS = 4_000;
+
+/** The submission that starts a workflow. @throws PerdureError INVALID_MESSAGE where the input does not fit its schema */
+export function startOf(definition: AnyWorkflow | string, input: unknown, options: StartOptions): NewTask {
+  const name = typeof definition === "string" ? definition : definition.name;
+  const given = checked(
+    typeof definition === "string" ? undefined : definition.declared.input,
+    input,
+    `the input of workflow ${name}`,
+  );
+  const { workflowId, executionTimeout, runTimeout, ...rest } = options;
+  const task: Record<string, unknown> = { ...rest, type: `workflow:${name}`, input: given };
+  if (workflowId !== undefined) task["taskId"] = workflowId;
+  if (executionTimeout !== undefined) task["scheduleToCloseMs"] = msOf(executionTimeout, "executionTimeout");
+  if (runTimeout !== undefined) task["timeoutMs"] = msOf(runTimeout, "runTimeout");
+  return task as unknown as NewTask;
+}
+
+export function runHandle<Definition extends AnyWorkflow>(
+  parts: RunHandleParts,
+  definition: Definition | string,
+  workflowId: string,
+): RunHandle<Definition> {
+  const { subjects, ask } = parts;
+  const declared: WorkflowDeclaration = typeof definition === "string" ? {} : definition.declared;
+  const envelope = () => ({ messageId: randomUUID(), timestamp: Date.now(), taskId: workflowId });
+  const message = (messages: Readonly<Record<string, MessageDeclaration>> | undefined, name: string) =>
+    messages?.[name];
+  const handle = {
+    workflowId,
+    result: (options?: WaitOptions) => parts.result(workflowId, options),
+    wait: (options?: WaitOptions) => parts.wait(workflowId, options),
+    describe: () => parts.get(workflowId),
+    signal: async (name: string, input?: unknown, options: { readonly signalId?: string } = {}) => {
+      const given = checked(declared.signals?.[name], input, `signal ${name} of workflow ${workflowId}`);
+      await ask({
+        subject: subjects.workflowSignal,
+        body: JSON.stringify({ ...envelope(), name, input: given, ...options }),
+        reply: WorkflowReply,
+        what: `signal ${name} to workflow ${workflowId}`,
+      });
+    },
+    query: async (name: string, input?: unknown) => {
+      const given = checked(message(declared.queries, name)?.input, input, `query ${name} of workflow ${workflowId}`);
+      const { output, failure } = await ask({
+        subject: subjects.workflowQuery,
+        body: JSON.stringify({ ...envelope(), name, input: given }),
+        reply: WorkflowQueryReply,
+        what: `query ${name} of workflow ${workflowId}`,
+      });
+      if (failure !== undefined) throw new QueryFailedError(workflowId, name, failure);
+      return output;
+    },
+    update: async (
+      name: string,
+      input?: unknown,
+      options: { readonly updateId?: string; readonly signal?: AbortSignal } = {},
+    ) => {
+      const given = checked(message(declared.updates, name)?.input, input, `update ${name} of workflow ${workflowId}`);
+      const updateId = options.updateId ?? randomUUID();
+      for (;;) {
+        options.signal?.throwIfAborted();
+        const reply = await ask({
+          subject: subjects.workflowUpdate,
+          body: JSON.stringify({ ...envelope(), name, input: given, updateId, timeoutMs: UPDATE_WAIT_MS }),
+          reply: WorkflowUpdateReply,
+          what: `update ${name} (${updateId}) of workflow ${workflowId}`,
+          signal: options.signal,
+        });
+        if (reply.stage === "completed") return reply.output;
+        if (reply.stage === "rejected" || reply.stage === "failed") {
+          const failure = reply.failure ?? { type: "UNKNOWN", message: "no reason was given" };
+          throw new UpdateFailedError(workflowId, name, reply.stage, failure);
+        }
+      }
+    },
+    cancel: async () => {
+      await ask({
+        subject: subjects.workflowCancel,
+        body: JSON.stringify(envelope()),
+        reply: WorkflowReply,
+        what: `the cancellation of workflow ${workflowId}`,
+      });
+    },
+    terminate: async (reason?: string) => {
+      await ask({
+        subject: subjects.workflowTerminate,
+        body: JSON.stringify({ ...envelope(), reason }),
+        reply: WorkflowReply,
+        what: `the termination of workflow ${workflowId}`,
+      });
+    },
+    history: async (options: { readonly runId?: string } = {}) => {
+      const events: HistoryEvent[] = [];
+      let runId = options.runId;
+      for (;;) {
+        const afterEventId = events.at(-1)?.eventId ?? 0;
+        const page = await ask({
+          subject: subjects.workflowHistory,
+          body: JSON.stringify({ ...envelope(), afterEventId, runId }),
+          reply: WorkflowHistoryReply,
+          what: `the history of workflow ${workflowId}`,
+        });
+        // A chain may go on meanwhile; the pages are of one run.
+        ({ runId } = page);
+        events.push(...page.events);
+        if (page.events.length === 0 || (events.at(-1)?.eventId ?? 0) >= page.lastEventId) return events;
+      }
+    },
+  };
+  // The methods check by schema what their types say.
+  return handle as unknown as RunHandle<Definition>;
+}
+
+function checked(schema: Schema | undefined, value: unknown, what: string): unknown {
+  const result = check(schema, value);
+  if (result.ok) return result.value;
+  throw new PerdureError("INVALID_MESSAGE", `${what} is wrong and was not sent: ${result.message}`);
+}
+
+function msOf(duration: Duration, what: string): number {
+  const ms = durationMs(duration);
+  if (ms !== null && ms >= 1) return ms;
+  throw new PerdureError("INVALID_MESSAGE", `${what} is no length of time: ${JSON.stringify(duration)}`);
+}
