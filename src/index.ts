@@ -23,4 +23,12 @@ export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { TaskState, TaskView } from "./protocol/task-message.js";
 export { type WorkerOptions, worker } from "./worker/worker.js";
-export { type AnyWorkflow, task, type TaskDefinition, type TaskOptions, workflow, type WorkflowDeclaration, type WorkflowDefinition } from "./workflow/definition.js";
+export {
+  type AnyWorkflow,
+  type TaskDefinition,
+  type TaskOptions,
+  task,
+  type WorkflowDeclaration,
+  type WorkflowDefinition,
+  workflow,
+} from "./workflow/definition.js";

@@ -66,13 +66,13 @@ function conflictRefusal({ specs, known }: Candidate): Refusal | null {
   return null;
 }
 
-/** Preference and trace are part of the envelope, not of the task: asking again with others is the same task. */
-function isSameTask(a: TaskSpec, b: TaskSpec): boolean {
+/** Preference, trace and request are part of the envelope, not of the task: asking again with others is the same task. */
+export function isSameTask(a: TaskSpec, b: TaskSpec): boolean {
   return content(a) === content(b);
 }
 
 const content = (spec: TaskSpec): string =>
-  canonicalJson({ ...spec, preferredAgentId: undefined, traceparent: undefined });
+  canonicalJson({ ...spec, preferredAgentId: undefined, traceparent: undefined, requestId: undefined });
 
 function dependencyRefusal({ specs, fresh, known }: Candidate): Refusal | null {
   const batch = new Set(specs.map((spec) => spec.taskId));

@@ -11,6 +11,7 @@ import type { AgentRecord } from "../protocol/agent-record.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { Failure } from "../protocol/failure.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { RunRecord } from "../protocol/run-record.js";
 import type { SystemStatusReply } from "../protocol/system-message.js";
 import type { TaskView } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
@@ -18,7 +19,7 @@ import { Liveness } from "../scheduler/liveness.js";
 import type { Refusal } from "./admission.js";
 import { AgentDuties, type Instant } from "./agent-duties.js";
 import { explain } from "./explain.js";
-import type { FollowUp, Ledger, Outbox } from "./ledger.js";
+import { type FollowUp, isInternal, type Ledger, type Outbox } from "./ledger.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
 import { Workflows } from "./run/workflows.js";
@@ -78,9 +79,19 @@ export class Core {
     const admitted = admit(this.ledger, this.#settings, request);
     if (!admitted.ok) return admitted;
     for (const record of admitted.retained) this.#decide(() => this.ledger.retainTask(record, at));
+    for (const taskId of admitted.terminate) {
+      this.terminate(taskId, "another run was started in its place", at);
+    }
     this.#decide(() => {
-      for (const spec of admitted.fresh) take(this.ledger, spec, at);
+      for (const spec of admitted.fresh) {
+        const before = this.ledger.tasks.get(spec.taskId);
+        if (before !== undefined) this.ledger.replaceTask(before);
+        take(this.ledger, spec, at);
+      }
     }, at);
+    for (const { taskId, run } of admitted.signal) {
+      if (run?.signal !== undefined) this.signal(taskId, run.signal, at);
+    }
     return { ok: true, taskIds: admitted.taskIds };
   }
 
@@ -200,7 +211,11 @@ export class Core {
   }
 
   view(record: TaskRecord, now: number): TaskView {
-    return taskView(record, this.explain(record, now));
+    return taskView(record, this.explain(record, now), this.#runOf(record));
+  }
+
+  #runOf({ spec }: TaskRecord): RunRecord | null {
+    return spec.role?.kind === "workflow" ? (this.ledger.runs.of(spec.taskId)?.record ?? null) : null;
   }
 
   /** Tasks in memory that match, newest first, and how many there are. */
@@ -215,12 +230,15 @@ export class Core {
   ): { readonly tasks: TaskView[]; readonly total: number } {
     const matching = [...this.ledger.tasks.values()].filter(
       (record) =>
+        !isInternal(record) &&
         (filter.states === undefined || filter.states.includes(visibleState(record))) &&
         (filter.type === undefined || filter.type === record.spec.type) &&
         (filter.agentId === undefined || filter.agentId === record.agentId),
     );
     matching.sort((a, b) => b.order - a.order);
-    const tasks = matching.slice(0, limit).map((record) => taskSummary(record, this.explain(record, now)));
+    const tasks = matching
+      .slice(0, limit)
+      .map((record) => taskSummary(record, this.explain(record, now), this.#runOf(record)));
     return { tasks, total: matching.length };
   }
 

@@ -3,6 +3,7 @@ import type { AgentRecord } from "../protocol/agent-record.js";
 import type { TaskId } from "../protocol/ids.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import type { Ledger } from "./ledger.js";
+import { explainRun } from "./run/explain-run.js";
 import type { CoreSettings } from "./settings.js";
 import { visibleState } from "./views.js";
 
@@ -21,9 +22,18 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
       return `has been running on ${record.agentId} for ${seconds(now - (record.assignedAt ?? now))}`;
     case "cancelling":
       return `runs on ${record.agentId}, which was told to stop and has ${seconds((record.answerBy ?? now) - now)} to answer`;
-    case "open":
-      return "its run is under way";
+    case "open": {
+      const run = ledger.runs.of(record.spec.taskId);
+      if (run === undefined) return "its run is under way";
+      return explainRun(
+        run.record,
+        now,
+        (task) => explain(ledger, settings, task, now),
+        (taskId) => ledger.tasks.get(taskId),
+      );
+    }
     case "completed":
+      if (record.spec.role?.kind === "workflow") return "completed";
       return `completed on ${record.agentId} with ${attemptOf(record)}`;
     case "failed":
     case "terminated":

@@ -5,6 +5,7 @@ import type { TaskSubmission } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../protocol/task-record.js";
 import { type Refusal, refusalOf } from "./admission.js";
 import type { Ledger } from "./ledger.js";
+import { idVerdict } from "./run/id-policy.js";
 import { WORKFLOW_TYPE_PREFIX } from "./run/member-specs.js";
 import type { CoreSettings } from "./settings.js";
 
@@ -42,6 +43,10 @@ export interface Admitted {
    * taken: together they may outgrow a journal message, and one too many does no harm.
    */
   readonly retained: readonly TaskRecord[];
+  /** Open workflows that make way for a new one of their id. */
+  readonly terminate: readonly TaskId[];
+  /** Starts of workflows that are open already, for the signal that came with them. */
+  readonly signal: readonly TaskSpec[];
 }
 
 /** Holds a submission against what is there; changes nothing. */
@@ -52,11 +57,20 @@ export function admit(
 ): Admitted | { readonly ok: false; readonly refusal: Refusal } {
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
-  const fresh = specs.filter((spec) => known(spec.taskId) === undefined);
+  const verdicts = verdictsOf(request, specs, known);
+  if (verdicts.refusal !== null) return { ok: false, refusal: verdicts.refusal };
+  const fresh = specs.filter((spec) => known(spec.taskId) === undefined || verdicts.replacing.has(spec.taskId));
   const { bytes } = request;
   const { pendingCount } = ledger;
   const { maxQueuedTasks } = settings;
-  const refusal = refusalOf({ specs, fresh, bytes, known, pendingCount, maxQueuedTasks });
+  const refusal = refusalOf({
+    specs: specs.filter((spec) => !verdicts.decided.has(spec.taskId)),
+    fresh,
+    bytes,
+    known,
+    pendingCount,
+    maxQueuedTasks,
+  });
   if (refusal !== null) return { ok: false, refusal };
 
   return {
@@ -64,7 +78,42 @@ export function admit(
     taskIds: specs.map((spec) => spec.taskId),
     fresh: inDependencyOrder(fresh),
     retained: retainedBy(ledger, request, fresh),
+    terminate: [...verdicts.terminating],
+    signal: specs.filter((spec) => spec.run?.signal !== undefined && verdicts.existing.has(spec.taskId)),
   };
+}
+
+/** What the ids of workflows that are known already mean. */
+interface IdVerdicts {
+  readonly decided: ReadonlySet<TaskId>;
+  readonly existing: ReadonlySet<TaskId>;
+  readonly replacing: ReadonlySet<TaskId>;
+  readonly terminating: ReadonlySet<TaskId>;
+  readonly refusal: Refusal | null;
+}
+
+function verdictsOf(
+  { tasks }: SubmissionRequest,
+  specs: readonly TaskSpec[],
+  known: (id: TaskId) => TaskRecord | undefined,
+): IdVerdicts {
+  const existing = new Set<TaskId>();
+  const replacing = new Set<TaskId>();
+  const terminating = new Set<TaskId>();
+  let refusal: Refusal | null = null;
+  for (const [index, spec] of specs.entries()) {
+    const { taskId, role } = spec;
+    const there = known(taskId);
+    if (role?.kind !== "workflow" || there?.spec.role?.kind !== "workflow") continue;
+    const verdict = idVerdict(there, spec, tasks[index] ?? {});
+    if (verdict.kind === "refused") refusal ??= verdict.refusal;
+    else if (verdict.kind === "existing") existing.add(taskId);
+    else {
+      replacing.add(taskId);
+      if (verdict.kind === "terminate") terminating.add(taskId);
+    }
+  }
+  return { decided: new Set([...existing, ...replacing]), existing, replacing, terminating, refusal };
 }
 
 /** Takes up one task; one whose dependency has failed already is told so as if it failed now. */
@@ -84,7 +133,8 @@ function taskIdOf(request: Pick<SubmissionRequest, "messageId" | "tasks" | "form
   return (request.form === "single" ? request.messageId : `${request.messageId}-${index}`) as TaskId;
 }
 
-function specOf(task: TaskSubmission, taskId: TaskId, { preferredAgentId, traceparent }: SubmissionRequest): TaskSpec {
+function specOf(task: TaskSubmission, taskId: TaskId, request: SubmissionRequest): TaskSpec {
+  const { preferredAgentId, traceparent, messageId } = request;
   const spec: TaskSpec = {
     taskId,
     type: task.type,
@@ -94,7 +144,7 @@ function specOf(task: TaskSubmission, taskId: TaskId, { preferredAgentId, tracep
     requiredCapabilities: task.requiredCapabilities ?? [task.type],
     retry: completeRetryPolicy(task.retry) as TaskSpec["retry"],
   };
-  if (task.type.startsWith(WORKFLOW_TYPE_PREFIX)) Object.assign(spec, workflowParts(task, taskId));
+  if (task.type.startsWith(WORKFLOW_TYPE_PREFIX)) Object.assign(spec, workflowParts(task, taskId, messageId));
   if (preferredAgentId !== undefined) spec.preferredAgentId = preferredAgentId;
   if (traceparent !== undefined) spec.traceparent = traceparent;
   if (task.timeoutMs !== undefined) spec.timeoutMs = task.timeoutMs;
@@ -103,14 +153,18 @@ function specOf(task: TaskSubmission, taskId: TaskId, { preferredAgentId, tracep
   return spec;
 }
 
-function workflowParts(task: TaskSubmission, taskId: TaskId): Pick<TaskSpec, "role" | "run"> {
+function workflowParts(
+  task: TaskSubmission,
+  taskId: TaskId,
+  requestId: string,
+): Pick<TaskSpec, "role" | "run" | "requestId"> {
   const { retry, memo, searchAttributes, signal } = task;
   const run: TaskSpec["run"] = {};
   if (retry !== undefined) run.retry = retry;
   if (memo !== undefined) run.memo = memo;
   if (searchAttributes !== undefined) run.searchAttributes = searchAttributes;
-  if (signal !== undefined) run.signal = { ...signal, signalId: signal.signalId ?? `${taskId}-start` };
-  return { role: { kind: "workflow", workflowId: taskId }, run };
+  if (signal !== undefined) run.signal = { ...signal, signalId: signal.signalId ?? requestId };
+  return { role: { kind: "workflow", workflowId: taskId }, run, requestId };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Records as clients see them. */
 import type { TaskAssignment } from "../protocol/agent-message.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
+import type { RunRecord } from "../protocol/run-record.js";
 import type { AgentView } from "../protocol/system-message.js";
 import type { TaskState, TaskView } from "../protocol/task-message.js";
 import type { TaskRecord } from "../protocol/task-record.js";
@@ -14,10 +15,10 @@ export function visibleState(record: TaskRecord): TaskState {
 }
 
 /** All of a task. Fields that do not apply are absent. */
-export function taskView(record: TaskRecord, reason: string): TaskView {
+export function taskView(record: TaskRecord, reason: string, run: RunRecord | null): TaskView {
   const { spec } = record;
   const view: TaskView = {
-    ...taskSummary(record, reason),
+    ...taskSummary(record, reason, run),
     input: spec.input,
   };
   if (spec.metadata !== undefined) view.metadata = spec.metadata;
@@ -26,12 +27,12 @@ export function taskView(record: TaskRecord, reason: string): TaskView {
 }
 
 /** A task in a list: without what it carries. */
-export function taskSummary(record: TaskRecord, reason: string): TaskView {
+export function taskSummary(record: TaskRecord, reason: string, run: RunRecord | null): TaskView {
   const { spec } = record;
   const view: TaskView = {
     taskId: spec.taskId,
     type: spec.type,
-    state: visibleState(record),
+    state: run?.state === "stuck" && record.state === "open" ? "stuck" : visibleState(record),
     priority: spec.priority,
     attempt: record.attempt,
     maximumAttempts: spec.retry.maximumAttempts,
@@ -46,7 +47,26 @@ export function taskSummary(record: TaskRecord, reason: string): TaskView {
   if (record.usage !== null) view.usage = record.usage;
   if (record.assignedAt !== null) view.assignedAt = record.assignedAt;
   if (record.endedAt !== null) view.endedAt = record.endedAt;
+  if (spec.role?.kind === "activity") view.workflow = { workflowId: spec.role.workflowId, runId: spec.role.runId };
+  if (run !== null) view.run = runView(run);
   return view;
+}
+
+function runView(run: RunRecord): NonNullable<TaskView["run"]> {
+  const { runId, attempt, startedAt, lastEventId, memo, searchAttributes, spec } = run;
+  const { firstExecutionRunId, parent } = spec;
+  return {
+    runId,
+    firstExecutionRunId,
+    attempt,
+    startedAt,
+    historyLength: lastEventId,
+    memo,
+    searchAttributes,
+    ...(parent === null ? {} : { parent: { workflowId: parent.workflowId, runId: parent.runId } }),
+    ...(run.answered === null ? {} : { workerId: run.answered.agentId }),
+    ...(run.usage === null ? {} : { usage: run.usage }),
+  };
 }
 
 export function agentView(record: AgentRecord, ledger: Ledger, liveness: Liveness): AgentView {

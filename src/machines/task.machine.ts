@@ -8,7 +8,7 @@
  */
 import { assign, setup } from "xstate";
 import { addUsage, type Failure, type Usage } from "../protocol/failure.js";
-import type { AgentId } from "../protocol/ids.js";
+import type { AgentId, TaskId } from "../protocol/ids.js";
 import { CANCEL_GRACE_MS } from "../protocol/limits.js";
 import { retryDelayMs } from "../protocol/retry-policy.js";
 import type { TaskRecord } from "../protocol/task-record.js";
@@ -54,13 +54,14 @@ export type TaskEvent = { readonly at: number } & (
   | { readonly type: "AgentReplaced"; readonly failure: Failure }
   | { readonly type: "CancelRequested" }
   /** How the last run of a workflow closed. */
-  | { readonly type: "RunCompleted"; readonly output: unknown; readonly usage: Usage | null }
+  | { readonly type: "RunCompleted"; readonly output: unknown; readonly usage: Usage | null; readonly runId: TaskId }
   | {
       readonly type: "RunFailed" | "RunTerminated" | "RunTimedOut";
       readonly failure: Failure;
       readonly usage: Usage | null;
+      readonly runId: TaskId;
     }
-  | { readonly type: "RunCancelled"; readonly usage: Usage | null }
+  | { readonly type: "RunCancelled"; readonly usage: Usage | null; readonly runId: TaskId }
 );
 
 /** An attempt is sent this often to the same agent before it is given to another. */
@@ -194,6 +195,7 @@ export const taskMachine = setup({
     countUsage: assign(({ context, event }) =>
       "usage" in event ? { usage: addUsage(context.usage, event.usage) } : {},
     ),
+    noteLastRun: assign(({ event }) => ("runId" in event ? { lastRunId: event.runId } : {})),
     keepAttemptTimeout: assign(({ context, event }) => ({
       ...noDeadlines,
       failure: attemptTimedOut(context),
@@ -455,11 +457,11 @@ export const taskMachine = setup({
     /** A workflow with a run under way, which says how it ends. */
     open: {
       on: {
-        RunCompleted: { target: "completed", actions: ["keepOutput", "countUsage"] },
-        RunFailed: { target: "failed", actions: ["keepFailure", "countUsage"] },
-        RunCancelled: { target: "cancelled", actions: ["keepCancellation", "countUsage"] },
-        RunTerminated: { target: "terminated", actions: ["keepFailure", "countUsage"] },
-        RunTimedOut: { target: "timed_out", actions: ["keepFailure", "countUsage"] },
+        RunCompleted: { target: "completed", actions: ["keepOutput", "countUsage", "noteLastRun"] },
+        RunFailed: { target: "failed", actions: ["keepFailure", "countUsage", "noteLastRun"] },
+        RunCancelled: { target: "cancelled", actions: ["keepCancellation", "countUsage", "noteLastRun"] },
+        RunTerminated: { target: "terminated", actions: ["keepFailure", "countUsage", "noteLastRun"] },
+        RunTimedOut: { target: "timed_out", actions: ["keepFailure", "countUsage", "noteLastRun"] },
       },
     },
     completed: { type: "final" },

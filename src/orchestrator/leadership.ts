@@ -222,6 +222,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     answering,
     asked,
     histories: new Histories(buckets.histories, ledger.runs),
+    endedTasks,
     subjects,
     clock,
     answerBytesMax: () => connection.maxPayloadBytes,

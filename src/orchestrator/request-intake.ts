@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
+import { isInternal } from "../core/ledger.js";
 import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
@@ -155,7 +156,7 @@ export class RequestIntake {
   #withTask(taskId: TaskId, respond: Respond, then: (record: TaskRecord) => void): void | Promise<void> {
     const { core, endedTasks } = this.#options;
     const record = core.ledger.tasks.get(taskId);
-    if (record !== undefined) return then(record);
+    if (record !== undefined && !isInternal(record)) return then(record);
     if (!endedTasks.mayHold(taskId)) return this.#options.answering.refuse(respond, unknownTask(taskId));
     return endedTasks.get(taskId).then((ended) => {
       // It may have been submitted while the store was asked.

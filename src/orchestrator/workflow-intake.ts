@@ -22,6 +22,7 @@ import {
 } from "../protocol/workflow-message.js";
 import type { Answering } from "./answering.js";
 import type { AskedQuestions } from "./asked.js";
+import type { EndedTasks } from "./ended-tasks.js";
 import type { Histories } from "./histories.js";
 
 /** A query that nobody answers in this time is given up: no worker has the workflow's code, or none is free. */
@@ -34,6 +35,7 @@ export interface WorkflowIntakeOptions {
   readonly answering: Answering;
   readonly asked: AskedQuestions;
   readonly histories: Histories;
+  readonly endedTasks: EndedTasks;
   readonly subjects: Subjects;
   readonly clock: Clock;
   readonly answerBytesMax: () => number;
@@ -101,8 +103,16 @@ export class WorkflowIntake {
     else answering.refuse(respond, asked.refusal);
   }
 
-  #query({ taskId, name, input, messageId }: WorkflowQueryRequest, respond: Respond): void {
-    const { core, clock, answering, asked } = this.#options;
+  async #query({ taskId, name, input, messageId }: WorkflowQueryRequest, respond: Respond): Promise<void> {
+    const { core, clock, answering, asked, endedTasks, histories } = this.#options;
+    if (core.ledger.runs.of(taskId) === undefined) {
+      const workflow = core.ledger.tasks.get(taskId) ?? (await endedTasks.get(taskId));
+      if (workflow?.lastRunId != null) {
+        const events = await histories.read(taskId, workflow.lastRunId);
+        // It may have been started again while its history was read.
+        if (core.ledger.runs.of(taskId) === undefined) core.workflows.revive(workflow, events);
+      }
+    }
     const query = core.query(taskId, { queryId: messageId, name, input }, clock.now());
     if (!query.ok) {
       answering.refuse(respond, query.refusal);
@@ -167,9 +177,10 @@ export class WorkflowIntake {
   }
 
   async #history({ taskId, runId, afterEventId }: WorkflowHistoryRequest, respond: Respond): Promise<void> {
-    const { core, answering, histories, answerBytesMax } = this.#options;
+    const { core, answering, histories, endedTasks, answerBytesMax } = this.#options;
     const run = core.ledger.runs.of(taskId);
-    const wanted: RunId | undefined = runId ?? run?.record.runId;
+    const lastRunId = async () => (await endedTasks.get(taskId))?.lastRunId ?? undefined;
+    const wanted: RunId | undefined = runId ?? run?.record.runId ?? (await lastRunId());
     const events = wanted === undefined ? [] : await histories.read(taskId, wanted);
     if (wanted === undefined || events.length === 0) {
       answering.refuse(respond, unknownWorkflow(taskId));

@@ -125,6 +125,27 @@ export const TaskView = z.object({
   submittedAt: z.int(),
   assignedAt: z.int().optional(),
   endedAt: z.int().optional(),
+  /** The workflow that asked for this task. */
+  workflow: z.object({ workflowId: TaskId, runId: TaskId.optional() }).optional(),
+  /** Of a workflow: the run under way, or the last one. */
+  run: z
+    .object({
+      runId: TaskId,
+      firstExecutionRunId: TaskId,
+      /** Which run of a retried workflow; 1 for the first. */
+      attempt: z.int(),
+      startedAt: z.int(),
+      /** Events so far. */
+      historyLength: z.int(),
+      memo: NamedValues,
+      searchAttributes: NamedValues,
+      parent: z.object({ workflowId: TaskId, runId: TaskId }).optional(),
+      /** The worker that has the run in its memory. */
+      workerId: AgentId.optional(),
+      /** What its tasks cost so far. */
+      usage: Usage.optional(),
+    })
+    .optional(),
 });
 export type TaskView = z.infer<typeof TaskView>;
 

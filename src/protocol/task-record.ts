@@ -59,6 +59,8 @@ export const TaskSpec = z.object({
   traceparent: z.string().optional(),
   role: TaskRole.optional(),
   run: WorkflowFields.optional(),
+  /** Of a workflow: the message that asked for it, by which it is known again whatever became of it. */
+  requestId: z.string().optional(),
   /** Until the first attempt is assigned. */
   scheduleToStartMs: z.int().optional(),
   /** Between two signs of progress of an attempt. */
@@ -126,6 +128,8 @@ export const TaskRecord = z.object({
   failure: Failure.nullable(),
   usage: Usage.nullable(),
   endedAt: z.int().nullable(),
+  /** Of a workflow that ended: its last run. */
+  lastRunId: TaskId.nullable().default(null),
 });
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
@@ -172,5 +176,6 @@ export function newTaskRecord(
     failure: null,
     usage: null,
     endedAt: null,
+    lastRunId: null,
   };
 }

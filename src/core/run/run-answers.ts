@@ -12,7 +12,7 @@ import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { recordCommand } from "./command-event.js";
 import { stepSpec } from "./member-specs.js";
-import { closes, type OpenRun } from "./run-book.js";
+import { closes, isClosed, type OpenRun } from "./run-book.js";
 import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
 
@@ -38,9 +38,14 @@ export class RunAnswers {
   /** Takes the result of an activation, which was found to be that of the attempt under way. */
   take(task: TaskRecord, result: TaskResult, at: number): void {
     const { role } = task.spec;
-    const run = role === undefined ? undefined : this.#ledger.runs.open(role.workflowId, role.runId);
+    const found = role === undefined ? undefined : this.#ledger.runs.of(role.workflowId);
+    const run = found?.record.runId === role?.runId ? found : undefined;
     if (run === undefined || !this.#inbox.isOut(run)) {
       this.#ledger.dropTask(task, at);
+      return;
+    }
+    if (isClosed(run.record)) {
+      this.#takeOfClosed(run, task, result, at);
       return;
     }
     if (result.status !== "completed") {
@@ -70,6 +75,21 @@ export class RunAnswers {
     if (record.stuck?.failures === 1) {
       this.#ledger.broadcast("WORKFLOW_STUCK", { taskId: workflowId, runId: record.runId, error: failure });
     }
+  }
+
+  /** Of a closed run only queries are asked. */
+  #takeOfClosed({ record }: OpenRun, task: TaskRecord, { activation, error }: TaskResult, at: number): void {
+    this.#ledger.dropTask(task, at);
+    if (activation !== undefined) this.#answerAsked(record, activation);
+    const failure = error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker did not answer" };
+    const left = this.#inbox.askedOf(record.runId).queries.map(({ queryId }) => queryId);
+    for (const queryId of left) {
+      const outcome = { state: "failed" as const, failure };
+      this.#ledger.ask({ kind: "answerAsked", askedId: `${record.runId}/${queryId}`, outcome });
+    }
+    this.#inbox.settle(record.runId, { queryIds: left });
+    const { workflowId } = record.spec;
+    if (!this.#ledger.tasks.has(workflowId)) this.#ledger.runs.forget(workflowId);
   }
 
   #take(run: OpenRun, task: TaskRecord, answer: ActivationAnswer, at: number): void {
@@ -108,7 +128,7 @@ export class RunAnswers {
       ? []
       : [{ type: "WorkflowTaskCompleted", at, startedAt: assignedAt ?? at, agentId }, ...events];
 
-    this.#answerAsked(record, answer, at);
+    this.#answerAsked(record, answer);
     if (close !== null) {
       this.#closeWith(run, close, seen, nextRunId, at);
       return;
@@ -217,7 +237,7 @@ export class RunAnswers {
     }
   }
 
-  #answerAsked({ runId }: RunRecord, answer: ActivationAnswer, _at: number): void {
+  #answerAsked({ runId }: RunRecord, answer: ActivationAnswer): void {
     const settledUpdates: string[] = [];
     for (const command of answer.commands) {
       if (command.type === "RejectUpdate") {

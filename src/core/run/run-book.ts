@@ -101,6 +101,11 @@ export class RunBook {
     this.#index(record);
   }
 
+  /** One whose history is stored: nothing of it changes any more. */
+  revive(record: RunRecord): void {
+    this.#runs.set(record.spec.workflowId, { record, tail: [] });
+  }
+
   forget(workflowId: WorkflowId): void {
     const run = this.#runs.get(workflowId);
     if (run === undefined || !isClosed(run.record)) return;

@@ -127,20 +127,20 @@ function leftOver(record: RunRecord): TaskId[] {
 
 function workflowEnd(event: NewCloseEvent, workflow: TaskRecord, record: RunRecord): TaskEvent {
   const { at } = event;
-  const { usage } = record;
+  const { usage, runId } = record;
   const { taskId } = workflow.spec;
   switch (event.type) {
     case "WorkflowExecutionCompleted":
-      return { type: "RunCompleted", at, output: event.output, usage };
+      return { type: "RunCompleted", at, output: event.output, usage, runId };
     case "WorkflowExecutionFailed":
-      return { type: "RunFailed", at, failure: event.failure, usage };
+      return { type: "RunFailed", at, failure: event.failure, usage, runId };
     case "WorkflowExecutionCanceled":
-      return { type: "RunCancelled", at, usage };
+      return { type: "RunCancelled", at, usage, runId };
     case "WorkflowExecutionTerminated":
-      return { type: "RunTerminated", at, failure: { type: "TERMINATED", message: event.reason }, usage };
+      return { type: "RunTerminated", at, failure: { type: "TERMINATED", message: event.reason }, usage, runId };
     case "WorkflowExecutionTimedOut": {
       const message = `workflow ${taskId} did not close within the time-out of its ${event.timeoutType}`;
-      return { type: "RunTimedOut", at, failure: { type: "WORKFLOW_TIMED_OUT", message }, usage };
+      return { type: "RunTimedOut", at, failure: { type: "WORKFLOW_TIMED_OUT", message }, usage, runId };
     }
     case "WorkflowExecutionContinuedAsNew":
       throw new Error(`workflow ${taskId} continues and cannot end`);

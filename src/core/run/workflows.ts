@@ -4,7 +4,7 @@
  */
 import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
-import type { NewHistoryEvent } from "../../protocol/history-event.js";
+import type { HistoryEvent, NewHistoryEvent } from "../../protocol/history-event.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
 import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
 import type { RunRecord } from "../../protocol/run-record.js";
@@ -12,6 +12,7 @@ import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { FollowUp, Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { hasFired } from "./next-run-deadline.js";
+import { revivedRun } from "./revive.js";
 import { newRunId, RunAnswers } from "./run-answers.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import { RunClose, successorOf, withUsage } from "./run-close.js";
@@ -131,6 +132,12 @@ export class Workflows {
     const { spec, runId, lastEventId } = run.record;
     const { workflowId, workflowType } = spec;
     return { workflowId, runId, workflowType, seq, name, lastEventId };
+  }
+
+  /** Takes a closed run back into memory, for a question about it. */
+  revive(workflow: TaskRecord, events: readonly HistoryEvent[]): void {
+    const record = revivedRun(workflow, events);
+    if (record !== null) this.#ledger.runs.revive(record);
   }
 
   /** Fires what is due for runs by the clock: one deadline a call. */
@@ -258,7 +265,8 @@ export class Workflows {
   /** What a closed run left behind: activities are cancelled, steps dropped, children treated by their policy. */
   #release(task: TaskRecord, at: number): void {
     const { role, run } = task.spec;
-    if (role?.kind === "step") {
+    if (role?.kind === "workflowTask") this.#ledger.dropTask(task, at);
+    else if (role?.kind === "step") {
       this.#ledger.commitTask(task, { type: "CancelRequested", at });
       this.#ledger.dropTask(task, at);
     } else if (role?.kind === "activity") {

@@ -1,0 +1,66 @@
+/** What a start means whose workflow id is known already: the same one, a new one in its place, or a refusal. */
+import { endedStates, type TaskRecord, type TaskSpec } from "../../protocol/task-record.js";
+import type { IdConflictPolicy, IdReusePolicy } from "../../protocol/workflow-options.js";
+import { isSameTask, type Refusal } from "../admission.js";
+
+export type IdVerdict =
+  /** Nothing is started; a signal that came with it is sent. */
+  | { readonly kind: "existing" }
+  /** The closed one makes way. */
+  | { readonly kind: "replace" }
+  /** The open one is terminated first. */
+  | { readonly kind: "terminate" }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+export interface IdPolicies {
+  readonly idReusePolicy?: IdReusePolicy | undefined;
+  readonly idConflictPolicy?: IdConflictPolicy | undefined;
+}
+
+/** @param existing the workflow that has the id, open or ended */
+export function idVerdict(existing: TaskRecord, spec: TaskSpec, policies: IdPolicies): IdVerdict {
+  // Asked again, it is the same request, whatever became of it meanwhile.
+  if (existing.spec.requestId === spec.requestId) return { kind: "existing" };
+  return endedStates.has(existing.state) ? ofClosed(existing, spec, policies) : ofOpen(existing, spec, policies);
+}
+
+function ofOpen(existing: TaskRecord, spec: TaskSpec, { idConflictPolicy, idReusePolicy }: IdPolicies): IdVerdict {
+  switch (idConflictPolicy) {
+    case "useExisting":
+      return { kind: "existing" };
+    case "terminateExisting":
+      return { kind: "terminate" };
+    case "fail":
+      return refused(existing, "idConflictPolicy is fail");
+    case undefined:
+      break;
+  }
+  // Signal-with-start: an open run is signalled, and what else is said of the start is of no interest.
+  if (spec.run?.signal !== undefined) return { kind: "existing" };
+  if (idReusePolicy !== undefined) return refused(existing, "a run of it is open");
+  return isSameTask(existing.spec, spec) ? { kind: "existing" } : refused(existing, "it is a different one");
+}
+
+function ofClosed(existing: TaskRecord, spec: TaskSpec, { idReusePolicy, idConflictPolicy }: IdPolicies): IdVerdict {
+  switch (idReusePolicy) {
+    case "allowDuplicate":
+      return { kind: "replace" };
+    case "allowDuplicateFailedOnly":
+      return existing.state === "completed"
+        ? refused(existing, "only a failed one may be repeated")
+        : { kind: "replace" };
+    case "rejectDuplicate":
+      return refused(existing, "idReusePolicy is rejectDuplicate");
+    case undefined:
+      break;
+  }
+  // Temporal's default, for those who use its words; otherwise an id names one thing for as long as it is kept.
+  if (spec.run?.signal !== undefined || idConflictPolicy !== undefined) return { kind: "replace" };
+  return isSameTask(existing.spec, spec) ? { kind: "existing" } : refused(existing, "it is a different one");
+}
+
+function refused(existing: TaskRecord, why: string): IdVerdict {
+  const { taskId } = existing.spec;
+  const message = `workflow ${taskId} exists already (${existing.state === "open" ? "open" : existing.state}) and ${why}; nothing was accepted. Use another id, or say with idReusePolicy or idConflictPolicy what is to happen.`;
+  return { kind: "refused", refusal: { code: "ID_CONFLICT", message, details: { taskId, state: existing.state } } };
+}

@@ -1,0 +1,19 @@
+/** A closed run from its history, for those who ask about it after it left memory. */
+import type { HistoryEvent } from "../../protocol/history-event.js";
+import type { RunRecord, RunState } from "../../protocol/run-record.js";
+import type { TaskRecord } from "../../protocol/task-record.js";
+import { applyEvent } from "./apply-event.js";
+import { firstSpec, newRun } from "./run-starts.js";
+
+/** Null where the history is not that of a run of this workflow. */
+export function revivedRun(workflow: TaskRecord, events: readonly HistoryEvent[]): RunRecord | null {
+  const [started] = events;
+  const { lastRunId } = workflow;
+  if (started?.type !== "WorkflowExecutionStarted" || lastRunId === null) return null;
+  const { at, input, memo, searchAttributes, attempt, workflowType } = started;
+  const spec = { ...firstSpec(workflow, lastRunId, at), workflowType };
+  const { record } = newRun({ spec, runId: lastRunId, at, input, memo, searchAttributes, attempt });
+  for (const event of events) applyEvent(record, event);
+  record.state = workflow.state as RunState;
+  return record;
+}
