@@ -1,9 +1,9 @@
 // Perdure as a peer of a side-by-side benchmark of durable engines. The harness finds this file through
 // BENCH_ADAPTERS=<this folder> and gives each engine the same flows; see bench/README.md.
 //
-// Until workflows in code exist, a flow is what a task queue makes of it, as for the other task queues compared there:
-//   one, task: one task      three, slow3: a chain of three tasks      fan: 100 tasks and a join that depends on them
-// `nap` (a durable sleep inside a workflow) is not there yet.
+//   perdure        each flow is a workflow, a step is `ctx.step`: code that runs in the workflow's worker
+//   perdure:task   the same, with each step a task for an agent (`ctx.task`), in the worker's process too
+// `task` is a plain task for an agent in both.
 //
 // Durability: nats-server with `sync_interval: always`; a submission is answered after its fact is fsynced.
 import { spawn } from "node:child_process";
@@ -11,13 +11,13 @@ import { mkdirSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { agent, connectClient } from "../../dist/src/index.js";
+import { agent, connectClient, worker, workflow } from "../../dist/src/index.js";
+import { createLogger } from "../../dist/src/logger.js";
 
 const CLI = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
-const STEP_MS = 100;
-const FLOWS = ["one", "three", "fan", "slow3", "task"];
+const FLOWS = ["one", "three", "fan", "nap", "slow3", "task"];
 
-export default () => ({
+export default (variant) => ({
   topology: "split",
   durability: "JetStream file store, fsync before acknowledging (sync_interval always)",
 
@@ -47,64 +47,45 @@ export default () => ({
     return { pids: [child.pid], url, dataDir, startMs: performance.now() - startedAt, stop };
   },
 
-  async worker({ url }, { flows, stepLog, concurrency }) {
-    const plain = { step: (_name, run) => run(), all: (steps) => Promise.all(steps) };
-    const only = (results) => Object.values(results)[0];
-    const { work, slowStep } = await import(path.join(path.dirname(process.argv[1]), "flows.mjs"));
-    const worker = agent("bench-worker", {
+  async worker({ url }, { flows, concurrency }) {
+    // What a step does crosses to the agent by name: the flows' own functions stay in this process.
+    const steps = new Map();
+    const stepOf = (ctx) => (name, run) => {
+      if (variant !== "task") return ctx.step(name, run);
+      // The same place in the code gives the same key in each replay.
+      const key = `${ctx.info.runId}/${name}`;
+      steps.set(key, run);
+      return ctx.task("step", key, { timeouts: { startToClose: "10s" } });
+    };
+    const code = (flow) => (ctx, input) =>
+      flows[flow]({ step: stepOf(ctx), all: (all) => Promise.all(all), sleep: (_name, ms) => ctx.sleep(ms) }, input);
+    const workflows = FLOWS.filter((flow) => flow !== "task").map((flow) => workflow(flow, {}, code(flow)));
+    const logger = createLogger("error");
+    const workflowWorker = await worker({ id: "bench-workflows", servers: url, workflows, maxConcurrentTasks: 2_000, logger });
+    const plain = { step: (_name, run) => run(), all: (all) => Promise.all(all) };
+    const agentOfTasks = agent("bench-agent", {
       servers: url,
-      maxConcurrentTasks: concurrency,
+      maxConcurrentTasks: Math.max(concurrency, 200),
       tasks: {
-        one: (_ctx, input) => flows.one(plain, input),
         task: (_ctx, input) => flows.task(plain, input),
-        step: (_ctx, input) => work(input, input.i),
-        slowStep: (_ctx, input) => slowStep(input, input.i, stepLog),
-        // The last link of a chain: its own step runs here, the two before it were tasks.
-        three: (ctx, input) =>
-          flows.three({ step: (name, run) => (name === "c" ? run() : only(ctx.dependencyResults)) }, input),
-        slow3: async (ctx, input) => {
-          const last = await slowStep(input, 2, stepLog);
-          return { tEnd: performance.timeOrigin + performance.now(), c: last, b: only(ctx.dependencyResults) };
-        },
-        fan: (ctx) => ({
-          n: Object.keys(ctx.dependencyResults).length,
-          tEnd: performance.timeOrigin + performance.now(),
-        }),
+        step: (_ctx, key) => steps.get(key)(),
       },
+      logger,
     });
-    await worker.start();
-    return { stop: () => worker.stop() };
+    await agentOfTasks.start();
+    return { stop: () => Promise.all([workflowWorker.stop(), agentOfTasks.stop()]) };
   },
 
   async client({ url }) {
     const client = await connectClient({ servers: url });
-    const timeoutMs = 20 * STEP_MS;
-    const chain = (last, step, id, input, options = {}) => [
-      { taskId: `${id}-0`, type: step, input: { ...input, i: 0 }, ...options },
-      { taskId: `${id}-1`, type: step, input: { ...input, i: 1 }, dependencies: [`${id}-0`], ...options },
-      { taskId: id, type: last, input, dependencies: [`${id}-1`], ...options },
-    ];
-    const submissions = {
-      one: (id, input) => client.submit({ taskId: id, type: "one", input }),
-      task: (id, input) => client.submit({ taskId: id, type: "task", input }),
-      three: (id, input) => client.submitAll(chain("three", "step", id, input)),
-      slow3: (id, input) => client.submitAll(chain("slow3", "slowStep", id, input, { timeoutMs })),
-      fan: (id, input) => {
-        const branches = Array.from({ length: input.width }, (_, i) => ({
-          taskId: `${id}-${i}`,
-          type: "step",
-          input: { id, pad: input.pad, i },
-        }));
-        const dependencies = branches.map((branch) => branch.taskId);
-        return client.submitAll([...branches, { taskId: id, type: "fan", input, dependencies }]);
-      },
+    const start = async (flow, id, input) => {
+      if (flow === "task") await client.submit({ taskId: id, type: "task", input });
+      else await client.start(flow, input, { workflowId: id });
+      return id;
     };
     return {
       flows: FLOWS,
-      start: async (flow, id, input) => {
-        await submissions[flow](id, input);
-        return id;
-      },
+      start,
       attach: async (_flow, id) => id,
       result: (id) => client.result(id),
       close: () => client.close(),

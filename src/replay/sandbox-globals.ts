@@ -71,7 +71,11 @@ export function installSandboxGlobals(): void {
     },
   });
   installTimers();
-  performance.now = () => currentRun()?.now() ?? realPerformanceNow();
+  // Together with `performance.timeOrigin` the time of the turn, as `Date.now()`.
+  performance.now = () => {
+    const run = currentRun();
+    return run === undefined ? realPerformanceNow() : run.now() - performance.timeOrigin;
+  };
   globalThis.fetch = (...given) => {
     currentRun()?.warn("fetch");
     return realFetch(...given);
