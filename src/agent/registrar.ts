@@ -83,7 +83,7 @@ export class Registrar {
   async #try(round: AbortSignal): Promise<void> {
     const answer = await this.#ask();
     if (round.aborted) return;
-    const { onConfirmed, onRefused, registration, logger } = this.#options;
+    const { onConfirmed, onRefused, logger } = this.#options;
     if (answer.kind === "confirmed") {
       this.stop();
       onConfirmed(answer.order);
@@ -95,7 +95,7 @@ export class Registrar {
       return;
     }
     logger.warn(
-      { agentId: registration.agentId, err: answer.error, retryInMs: this.#retryDelayMs },
+      { err: answer.error, delayMs: this.#retryDelayMs },
       "no orchestrator confirmed the registration; it is sent again",
     );
     this.#retryTimer = setTimeout(() => void this.#try(round), this.#retryDelayMs);
