@@ -128,7 +128,8 @@ class AgentProcess implements Agent {
     const order = decodeOrder(message.data);
     if (!order.ok) {
       this.#ignored.write({ reason: order.failure.message });
-    } else if (order.value !== null) {
+    } else if (order.value !== null && order.value.agentId === this.id) {
+      // One for another agent is the answer to a question that was asked with this subject as its reply.
       this.#obey(order.value);
     }
   }

@@ -1,5 +1,5 @@
 /** Each state and its colour. The keys double as what an option takes, so that `--help` needs no schema library. */
-import type { AgentState, OrchestratorState } from "../protocol/system-message.js";
+import type { AgentState, OrchestratorState, SystemEventType } from "../protocol/system-message.js";
 import type { Priority, TaskState } from "../protocol/task-message.js";
 import type { Paint } from "./style.js";
 
@@ -35,4 +35,23 @@ export const orchestratorStatePaint: PaintOf<OrchestratorState> = {
   stepping_down: "yellow",
   draining: "yellow",
   stopped: "red",
+};
+
+export const eventPaint: PaintOf<SystemEventType> = {
+  ORCHESTRATOR_STARTED: "green",
+  ORCHESTRATOR_STOPPING: "yellow",
+  AGENT_REGISTERED: "green",
+  AGENT_UNHEALTHY: "yellow",
+  AGENT_RECOVERED: "green",
+  AGENT_LOST: "red",
+  AGENT_DRAINING: "cyan",
+  AGENT_GONE: "dim",
+  TASK_SUBMITTED: undefined,
+  TASK_RETRYING: "yellow",
+  TASK_COMPLETED: "green",
+  TASK_FAILED: "red",
+  TASK_CANCELLED: "dim",
+  TASK_TIMED_OUT: "red",
+  RESULT_REFUSED: "yellow",
+  SYSTEM_ERROR: "red",
 };

@@ -13,7 +13,7 @@ import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { decodeRequest } from "../protocol/decode.js";
 import type { TaskId } from "../protocol/ids.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
@@ -24,6 +24,7 @@ import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import { fitting } from "./fit.js";
+import type { ProcessTally } from "./process-tally.js";
 import type { Stamp } from "./run-effects.js";
 import type { Waiters } from "./waiters.js";
 
@@ -38,6 +39,7 @@ export interface RequestIntakeOptions {
   readonly stamp: Stamp;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
   /** Whether this process may still speak as the leader. */
   readonly mayAnswer: () => boolean;
   /** What NATS takes in one message. */
@@ -48,9 +50,18 @@ export interface RequestIntakeOptions {
 
 export class RequestIntake {
   readonly #options: RequestIntakeOptions;
+  readonly #failed: SampledLog;
+  readonly #queueFull: SampledLog;
+  readonly #stalled: SampledLog;
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options;
+    const { logger } = options;
+    this.#failed = new SampledLog(logger, "error", "a request could not be handled");
+    this.#queueFull = new SampledLog(logger, "warn", "submissions are refused: too many tasks wait", { linesMax: 1 });
+    this.#stalled = new SampledLog(logger, "error", "submissions are refused: the journal acknowledges nothing", {
+      linesMax: 1,
+    });
   }
 
   endpoints(): readonly Endpoint[] {
@@ -112,7 +123,11 @@ export class RequestIntake {
     return {
       name,
       subject,
-      handle: (message, respond) => {
+      handle: (message, send) => {
+        const respond: Respond = (body, errorCode) => {
+          this.#options.tally.countAnswer(name, errorCode);
+          send(body, errorCode);
+        };
         if (!this.#options.mayAnswer()) {
           refuseNotReady(respond, this.#options.stamp);
           return;
@@ -124,7 +139,7 @@ export class RequestIntake {
           return;
         }
         const failed = (cause: unknown): void => {
-          this.#options.logger.error({ err: cause, subject }, "a request could not be handled");
+          this.#failed.write({ err: cause, request: name });
           this.#refuse(respond, {
             code: "INTERNAL",
             message: `the orchestrator could not handle the request on ${subject}; whether it took effect is unknown. Ask again with the same ids.`,
@@ -147,6 +162,7 @@ export class RequestIntake {
 
   #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, message: Message): void | Promise<void> {
     if (this.#options.loop.isStalled) {
+      this.#stalled.write({ code: "STORAGE_UNAVAILABLE" });
       // Said at once and not through the loop, which is what does not move.
       const why =
         "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
@@ -166,7 +182,7 @@ export class RequestIntake {
     };
     const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
       const submitted = core.submit({ ...asked, ended }, clock.now());
-      if (!submitted.ok) this.#refuse(respond, submitted.refusal);
+      if (!submitted.ok) this.#refuseSubmission(respond, submitted.refusal);
       else if (request.tasks === undefined) this.#answer(respond, { taskId: submitted.taskIds[0] });
       else this.#answer(respond, { taskIds: submitted.taskIds });
     };
@@ -211,6 +227,14 @@ export class RequestIntake {
 
   #answer(respond: Respond, fields: object): void {
     this.#options.loop.releaseAfter({ kind: "answerRequest", respond, body: this.#options.stamp(fields) });
+  }
+
+  #refuseSubmission(respond: Respond, refusal: Refusal): void {
+    const { code, details } = refusal;
+    if (code === "QUEUE_FULL") this.#queueFull.write({ code });
+    const { logger } = this.#options;
+    if (logger.isLevelEnabled("debug")) logger.debug({ taskId: details?.["taskId"], code }, "a submission was refused");
+    this.#refuse(respond, refusal);
   }
 
   #refuse(respond: Respond, error: Refusal): void {

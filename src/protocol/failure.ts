@@ -2,9 +2,13 @@ import { z } from "zod";
 
 /** Why an attempt or a task did not complete, as it crosses the wire. `type` is what retry policies match on. */
 export const Failure = z.object({
+  /** What kind of failure it is: an error code of the engine, or a name of the agent's own. */
   type: z.string().max(256),
+  /** For people; kept up to 8,192 characters. */
   message: z.string(),
+  /** For people; kept up to 16,384 characters. */
   stack: z.string().optional(),
+  /** True: another attempt would fail in the same way, so there is none. */
   nonRetryable: z.boolean().optional(),
 });
 export type Failure = z.infer<typeof Failure>;
@@ -13,7 +17,14 @@ export type Failure = z.infer<typeof Failure>;
 export const Usage = z.object({
   /** US dollars. */
   cost: z.number().nonnegative(),
-  tokens: z.object({ input: z.number().nonnegative(), output: z.number().nonnegative() }),
+  /** Of a language model; not the token of an attempt. */
+  tokens: z.object({
+    /** Read by the model. */
+    input: z.number().nonnegative(),
+    /** Written by it. */
+    output: z.number().nonnegative(),
+  }),
+  /** Which model. */
   model: z.string().max(256),
 });
 export type Usage = z.infer<typeof Usage>;

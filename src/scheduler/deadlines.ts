@@ -4,7 +4,8 @@ import { LazyHeap } from "./lazy-heap.js";
 import { type Deadline, nextDeadline } from "./next-deadline.js";
 
 interface Alarm {
-  readonly record: TaskRecord;
+  /** null: dead. One that still lies in the heap must not keep an ended task, and what it carries, in memory. */
+  record: TaskRecord | null;
   readonly at: number;
 }
 
@@ -16,7 +17,7 @@ export class Deadlines {
   readonly #alarmOf = new Map<TaskRecord, Alarm>();
   readonly #heap = new LazyHeap<Alarm>({
     before: (a, b) => a.at < b.at,
-    isAlive: (alarm) => this.#alarmOf.get(alarm.record) === alarm,
+    isAlive: (alarm) => alarm.record !== null,
   });
 
   /** Tasks with an alarm. */
@@ -31,12 +32,12 @@ export class Deadlines {
     if (deadline === null) {
       if (alarm === undefined) return;
       this.#alarmOf.delete(record);
-      this.#heap.noteDeath();
+      this.#kill(alarm);
     } else if (alarm === undefined || deadline.at < alarm.at) {
       const earlier: Alarm = { record, at: deadline.at };
       this.#alarmOf.set(record, earlier);
       this.#heap.push(earlier);
-      if (alarm !== undefined) this.#heap.noteDeath();
+      if (alarm !== undefined) this.#kill(alarm);
     }
   }
 
@@ -51,11 +52,18 @@ export class Deadlines {
       const alarm = this.#heap.peek();
       if (alarm === undefined || alarm.at > now) return null;
       this.#heap.pop();
-      this.#alarmOf.delete(alarm.record);
-      const deadline = nextDeadline(alarm.record);
+      const { record } = alarm;
+      if (record === null) continue;
+      this.#alarmOf.delete(record);
+      const deadline = nextDeadline(record);
       if (deadline === null) continue;
-      if (deadline.at <= now) return { record: alarm.record, deadline };
-      this.update(alarm.record);
+      if (deadline.at <= now) return { record, deadline };
+      this.update(record);
     }
+  }
+
+  #kill(alarm: Alarm): void {
+    alarm.record = null;
+    this.#heap.noteDeath();
   }
 }

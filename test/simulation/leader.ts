@@ -28,6 +28,8 @@ export interface Surroundings {
   assign(agentId: AgentId, assignment: TaskAssignment): boolean;
   order(order: AgentOrder): void;
   tellClients(view: TaskView): void;
+  /** The leader says that something is wrong with agents or with itself. */
+  alarm(code: string): void;
 }
 
 interface Group {
@@ -190,6 +192,7 @@ export class Leader extends Process {
         return;
       }
       case "broadcastEvent":
+        if (effect.eventType === "SYSTEM_ERROR") this.#surroundings.alarm(String(effect.payload["code"]));
         return;
     }
   }

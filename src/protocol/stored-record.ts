@@ -3,8 +3,8 @@
  * and without the fields that are null, which are half of a typical record.
  */
 import { z } from "zod";
-import { AgentRecord } from "../protocol/agent-record.js";
-import { TaskRecord } from "../protocol/task-record.js";
+import { AgentRecord } from "./agent-record.js";
+import { TaskRecord } from "./task-record.js";
 
 export const StoredTask = z.object({ sequence: z.int(), record: withNulls(TaskRecord) });
 export type StoredTask = z.infer<typeof StoredTask>;
