@@ -1,12 +1,14 @@
 import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
+import type { ConnectionOptions } from "../jetstream/connection-options.js";
 import { createLogger, type Logger } from "../logger.js";
 import { AgentRegistration } from "../protocol/agent-message.js";
 import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
 import { parseMessage } from "../protocol/parse.js";
 import type { TaskHandler } from "./task-handler.js";
 
-export interface AgentOptions {
+/** `servers` is nats://localhost:4222 by default, and `inboxPrefix` `_INBOX_a_` with the agent's id behind it. */
+export interface AgentOptions extends ConnectionOptions {
   /** The code of each task type this agent runs. */
   readonly tasks: Readonly<Record<string, TaskHandler>>;
   /** What tasks may require of this agent. Default: the types of `tasks`. */
@@ -18,15 +20,15 @@ export interface AgentOptions {
   readonly maxConcurrentTasks?: number;
   /** Shown with the agent in the system's status. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** NATS URLs. Default nats://localhost:4222. */
-  readonly servers?: string | readonly string[];
+  /**
+   * The agent's own figures, read for each heartbeat and shown in the system's status beside those of the process, whose
+   * names win. At most 100 finite numbers; what is none is left out, and the log says so.
+   */
+  readonly metrics?: () => Readonly<Record<string, number>>;
   /** Default "mcp". */
   readonly namespace?: string;
   /** Used instead of a connection of the agent's own, and left open when the agent ends. */
   readonly connection?: Connection;
-  readonly token?: string;
-  readonly user?: string;
-  readonly password?: string;
   /** How long `drain` lets tasks in hand finish before they are handed back. Default 30,000. */
   readonly drainTimeoutMs?: number;
   /** Default: JSON lines on stderr, level "info". */
@@ -41,6 +43,7 @@ export interface AgentSettings {
   readonly namespace: Namespace;
   readonly registration: AgentRegistration;
   readonly handlers: ReadonlyMap<string, TaskHandler>;
+  readonly metrics: () => Readonly<Record<string, number>>;
   readonly servers: string | readonly string[];
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
@@ -76,6 +79,7 @@ export function agentSettings(agentId: string, options: AgentOptions, instanceId
     namespace: namespace.data,
     registration: registration.value,
     handlers,
+    metrics: options.metrics ?? (() => ({})),
     servers: options.servers ?? SERVER_DEFAULT,
     drainTimeoutMs: options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS_DEFAULT,
     logger: (options.logger ?? createLogger("info")).child({ agentId }),

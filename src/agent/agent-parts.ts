@@ -4,6 +4,7 @@ import type { Clock } from "../clock.js";
 import type { PerdureError } from "../errors.js";
 import type { Connection, ConnectionEvent, Message, Subscription } from "../jetstream/connection.js";
 import { publishAcked } from "../jetstream/publisher.js";
+import { SampledLog } from "../logger.js";
 import type { AgentOrder, AgentReport } from "../protocol/agent-message.js";
 import { FIELD_BYTES_MAX } from "../protocol/limits.js";
 import { subjectsOf } from "../protocol/subjects.js";
@@ -11,6 +12,7 @@ import type { AgentSettings } from "./agent-options.js";
 import { FinishedAttempts } from "./finished-attempts.js";
 import { HandedBack } from "./handed-back.js";
 import { Heartbeat } from "./heartbeat.js";
+import { readOwnMetrics } from "./own-metrics.js";
 import { ProcessMetrics } from "./process-metrics.js";
 import { Registrar } from "./registrar.js";
 import { ResultOutbox } from "./result-outbox.js";
@@ -56,6 +58,7 @@ export function buildAgentParts(
   const resultSubject = subjects.agentResult(agentId);
   const statusSubject = subjects.agentStatus(agentId);
 
+  const unpublished = new SampledLog(logger, "warn", "a status could not be published");
   /** Fire and forget; what must arrive is repeated by whoever reports it. */
   const report = (status: Omit<AgentReport, "agentId">): void => {
     const message = {
@@ -66,7 +69,7 @@ export function buildAgentParts(
     try {
       connection.publish(statusSubject, JSON.stringify(message));
     } catch (error) {
-      logger.warn({ err: error, state: status.state, taskId: status.taskId }, "a status could not be published");
+      unpublished.write({ err: error, state: status.state, taskId: status.taskId });
     }
   };
 
@@ -85,6 +88,7 @@ export function buildAgentParts(
     maxConcurrentTasks: registration.maxConcurrentTasks,
     outputBytesMax: () => Math.min(FIELD_BYTES_MAX, connection.maxPayloadBytes - RESULT_OVERHEAD_BYTES),
     incarnation,
+    isRegistering: () => registrar.underWay,
     report,
     outbox,
     finished,
@@ -98,7 +102,7 @@ export function buildAgentParts(
     connection,
     subjects,
     incarnation,
-    metrics: () => ({ ...metrics.read(), ...runner.metrics }),
+    metrics: () => ({ ...readOwnMetrics(settings.metrics, logger), ...metrics.read(), ...runner.metrics }),
     beforeBeat: () => handedBack.repeat(),
     tokens: function* () {
       yield* runner.tokens();

@@ -7,7 +7,8 @@ import { systemClock } from "../clock.js";
 import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
 import { type Connection, type ConnectionEvent, connect, type Message } from "../jetstream/connection.js";
-import type { Logger } from "../logger.js";
+import { connectionOptionsOf } from "../jetstream/connection-options.js";
+import { type Logger, SampledLog } from "../logger.js";
 import type { AgentOrder } from "../protocol/agent-message.js";
 import { type AgentOptions, type AgentSettings, agentSettings } from "./agent-options.js";
 import { decodeOrder } from "./agent-order.js";
@@ -18,7 +19,7 @@ export interface Agent {
   readonly id: string;
   /**
    * Connects and registers; resolves once an orchestrator has confirmed it, however long that takes.
-   * @throws PerdureError CONNECTION_FAILED where no server answers; INVALID_MESSAGE or INVALID_ID where the
+   * @throws PerdureError CONNECTION_FAILED where no server answers; USAGE for credentials that cannot be used; INVALID_MESSAGE or INVALID_ID where the
    *   orchestrator refuses the registration; NOT_READY where the agent was ended meanwhile.
    */
   start(): Promise<void>;
@@ -45,6 +46,7 @@ class AgentProcess implements Agent {
   readonly #options: AgentOptions;
   readonly #settings: AgentSettings;
   readonly #logger: Logger;
+  readonly #ignored: SampledLog;
   readonly #closed = new Deferred();
   readonly #registered = new Deferred();
   /** Aborted by `stop`. */
@@ -59,6 +61,7 @@ class AgentProcess implements Agent {
     this.#options = options;
     this.#settings = agentSettings(id, options, randomUUID());
     this.#logger = this.#settings.logger;
+    this.#ignored = new SampledLog(this.#logger, "warn", "ignored a status message that cannot be read");
   }
 
   get closed(): Promise<void> {
@@ -110,15 +113,13 @@ class AgentProcess implements Agent {
   }
 
   #connect(): Promise<Connection> {
-    const { token, user, password } = this.#options;
+    const options = connectionOptionsOf(this.#options);
     return connect({
+      ...options,
       servers: this.#settings.servers,
       name: `perdure agent ${this.id}`,
-      token,
-      user,
-      password,
       // An inbox of its own, so that permissions can keep others from reading its replies.
-      inboxPrefix: `_INBOX_a_${this.id}`,
+      inboxPrefix: options.inboxPrefix ?? `_INBOX_a_${this.id}`,
       logger: this.#logger,
     });
   }
@@ -126,8 +127,9 @@ class AgentProcess implements Agent {
   #hear(message: Message): void {
     const order = decodeOrder(message.data);
     if (!order.ok) {
-      this.#logger.warn({ reason: order.failure.message }, "ignored a status message that cannot be read");
-    } else if (order.value !== null) {
+      this.#ignored.write({ reason: order.failure.message });
+    } else if (order.value !== null && order.value.agentId === this.id) {
+      // One for another agent is the answer to a question that was asked with this subject as its reply.
       this.#obey(order.value);
     }
   }
@@ -180,6 +182,7 @@ class AgentProcess implements Agent {
     if (this.#life === "starting") this.#life = "running";
     // To a new incarnation the orchestrator would give work again.
     if (this.#life === "draining") this.#parts?.report({ state: "draining" });
+    this.#parts?.runner.takeEarly();
     this.#registered.resolve();
   }
 

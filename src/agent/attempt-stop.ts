@@ -32,14 +32,17 @@ export class AttemptStopped extends Error {
 
 export type Settlement = "returned" | "threw";
 
-/** `released` hands the task back without counting the attempt; `dropped` says nothing. */
-export type Verdict = "completed" | "failed" | "cancelled" | "released" | "dropped";
+/**
+ * `released` hands the task back without counting the attempt; `dropped` says nothing. `lost` is a failed attempt: the
+ * orchestrator would count one that was lost with its agent too, and code that was begun must not be begun without end.
+ */
+export type Verdict = "completed" | "failed" | "lost" | "cancelled" | "released" | "dropped";
 
 const verdicts: Readonly<Record<StopKind | "none", Readonly<Record<Settlement, Verdict>>>> = {
   none: { returned: "completed", threw: "failed" },
   cancelled: { returned: "completed", threw: "cancelled" },
   deadlinePassed: { returned: "completed", threw: "dropped" },
-  connectionLost: { returned: "completed", threw: "released" },
+  connectionLost: { returned: "completed", threw: "lost" },
   noLongerOurs: { returned: "dropped", threw: "dropped" },
   superseded: { returned: "dropped", threw: "dropped" },
   shutdown: { returned: "completed", threw: "released" },

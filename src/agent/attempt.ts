@@ -115,7 +115,7 @@ export class Attempt {
 
   childLogger(): Logger {
     const { taskId, type, attempt } = this.assignment;
-    return this.#surroundings.logger.child({ taskId, type, attempt });
+    return this.#surroundings.logger.child({ taskId, taskType: type, attempt });
   }
 
   #armDeadline(waitMs: number, onDeadline: () => void): void {

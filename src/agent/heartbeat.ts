@@ -92,12 +92,12 @@ export class Heartbeat {
       data = reply.data;
     } catch (error) {
       // Nothing is lost with one heartbeat; the silence as a whole is acted on.
-      logger.debug({ agentId, err: error }, "a heartbeat was not answered");
+      logger.debug({ err: error }, "a heartbeat was not answered");
       return;
     }
     const parsed = decodeMessage(HeartbeatReply, data);
     if (!parsed.ok) {
-      logger.warn({ agentId, reason: parsed.failure.message }, "ignored an answer to a heartbeat that cannot be read");
+      logger.warn({ reason: parsed.failure.message }, "ignored an answer to a heartbeat that cannot be read");
       return;
     }
     if (!this.#running) return;

@@ -11,6 +11,7 @@ import type { Logger } from "../logger.js";
 import { type AgentOrder, AgentOrderMessage, type AgentRegistration } from "../protocol/agent-message.js";
 import { decodeJson } from "../protocol/decode.js";
 import { ErrorReply } from "../protocol/envelope.js";
+import type { ErrorCode } from "../protocol/error-code.js";
 import { parseMessage } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
 
@@ -83,7 +84,7 @@ export class Registrar {
   async #try(round: AbortSignal): Promise<void> {
     const answer = await this.#ask();
     if (round.aborted) return;
-    const { onConfirmed, onRefused, registration, logger } = this.#options;
+    const { onConfirmed, onRefused, logger } = this.#options;
     if (answer.kind === "confirmed") {
       this.stop();
       onConfirmed(answer.order);
@@ -95,7 +96,7 @@ export class Registrar {
       return;
     }
     logger.warn(
-      { agentId: registration.agentId, err: answer.error, retryInMs: this.#retryDelayMs },
+      { err: answer.error, delayMs: this.#retryDelayMs },
       "no orchestrator confirmed the registration; it is sent again",
     );
     this.#retryTimer = setTimeout(() => void this.#try(round), this.#retryDelayMs);
@@ -113,6 +114,7 @@ export class Registrar {
       });
       return answerOf(reply.data, registration.agentId);
     } catch (error) {
+      if (error instanceof PerdureError && error.code === "PERMISSION_DENIED") return { kind: "refused", error };
       const order = this.#confirmedOnStatus;
       return order === null ? { kind: "none", error } : { kind: "confirmed", order };
     }
@@ -120,7 +122,7 @@ export class Registrar {
 }
 
 /** Refusals that the same registration would meet again. Others (not the leader yet, storage away) pass. */
-const lastingRefusals: ReadonlySet<string> = new Set(["INVALID_MESSAGE", "INVALID_ID"]);
+const lastingRefusals = ["INVALID_MESSAGE", "INVALID_ID", "PERMISSION_DENIED"] as const satisfies readonly ErrorCode[];
 
 function answerOf(data: Uint8Array, agentId: string): Answer {
   const decoded = decodeJson(data);
@@ -132,15 +134,8 @@ function answerOf(data: Uint8Array, agentId: string): Answer {
   const refused = parseMessage(ErrorReply, decoded.value);
   if (!refused.ok) return { kind: "none", error: new Error("the reply is neither a confirmation nor an error") };
   const { code, message, details } = refused.value.error;
-  if (!lastingRefusals.has(code)) return { kind: "none", error: new Error(`${code}: ${message}`) };
-  return {
-    kind: "refused",
-    error: new PerdureError(
-      code === "INVALID_ID" ? "INVALID_ID" : "INVALID_MESSAGE",
-      `the registration of agent ${agentId} was refused: ${message}`,
-      {
-        details: { agentId, ...details },
-      },
-    ),
-  };
+  const lasting = lastingRefusals.find((known) => known === code);
+  if (lasting === undefined) return { kind: "none", error: new Error(`${code}: ${message}`) };
+  const sentence = `the registration of agent ${agentId} was refused: ${message}`;
+  return { kind: "refused", error: new PerdureError(lasting, sentence, { details: { agentId, ...details } }) };
 }

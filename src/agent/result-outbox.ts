@@ -110,7 +110,7 @@ export class ResultOutbox {
     if (this.#retryTimer !== null) return;
     const delayMs = this.#retryDelayMs;
     this.#options.logger.warn(
-      { err: error, unacknowledgedResults: this.#bodies.size, retryInMs: delayMs },
+      { err: error, unacknowledgedResults: this.#bodies.size, delayMs },
       "a result was not acknowledged by the results stream; it is kept and handed in again",
     );
     this.#retryDelayMs = Math.min(delayMs * 2, RETRY_DELAY_MS_MAX);

@@ -37,7 +37,7 @@ export interface TaskContext {
    * @throws PerdureError INVALID_MESSAGE for figures that are negative or not numbers.
    */
   reportUsage(usage: Usage): void;
-  /** Carries taskId, type and attempt. */
+  /** Its lines carry agentId, taskId, taskType and attempt. */
   readonly log: Logger;
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Clock } from "../clock.js";
 import type { Message } from "../jetstream/connection.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { type AgentOrder, type AgentReport, TaskAssignment, TaskAssignmentMessage } from "../protocol/agent-message.js";
 import { decodeJson } from "../protocol/decode.js";
 import type { AgentId } from "../protocol/ids.js";
@@ -29,6 +29,8 @@ export interface TaskRunnerOptions {
   /** Depends on the server, which may be another one after a reconnect. */
   readonly outputBytesMax: () => number;
   readonly incarnation: () => number | undefined;
+  /** Whether the next incarnation may have begun already, as far as the orchestrator is concerned. */
+  readonly isRegistering: () => boolean;
   readonly report: (report: Omit<AgentReport, "agentId">) => void;
   readonly outbox: ResultOutbox;
   readonly finished: FinishedAttempts;
@@ -52,13 +54,24 @@ export class TaskRunner {
   readonly #running = new Map<string, Attempt>();
   /** Running ones that were not told to stop. The others take no place: to the orchestrator theirs are free. */
   #occupied = 0;
+  /** Arrived with the confirmation they follow from, and were heard first. */
+  #early: Message[] = [];
   #takesWork = true;
   #idled: (() => void)[] = [];
+  readonly #ignored: SampledLog;
+  readonly #refused: SampledLog;
+  readonly #notOurs: SampledLog;
+  readonly #full: SampledLog;
   #completedTasks = 0;
   #failedTasks = 0;
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
+    const { logger } = options;
+    this.#ignored = new SampledLog(logger, "warn", "ignored an assignment that cannot be read");
+    this.#refused = new SampledLog(logger, "warn", "refused an assignment that cannot be read; its attempt fails");
+    this.#notOurs = new SampledLog(logger, "warn", "left an assignment to another incarnation");
+    this.#full = new SampledLog(logger, "warn", "left an assignment alone: too many results wait for their stream");
     this.#surroundings = {
       logger: options.logger,
       sendProgress: ({ assignment: { taskId, token } }, progress) =>
@@ -86,7 +99,7 @@ export class TaskRunner {
   take(message: Message): void {
     const decoded = decodeJson(message.data);
     if (!decoded.ok) {
-      this.#options.logger.warn({ reason: decoded.failure.message }, "ignored an assignment that cannot be read");
+      this.#ignored.write({ reason: decoded.failure.message });
       return;
     }
     const parsed = parseMessage(TaskAssignmentMessage, decoded.value);
@@ -96,25 +109,30 @@ export class TaskRunner {
     }
     const { task, timestamp } = parsed.value;
     if (task.incarnation !== undefined && task.incarnation !== this.#options.incarnation()) {
+      if (this.#options.isRegistering() && this.#early.length < this.#options.maxConcurrentTasks) {
+        this.#early.push(message);
+        return;
+      }
       // Meant for another process of this id; if it is this one after all, it is sent again.
-      this.#options.logger.warn(
-        { taskId: task.taskId, incarnation: task.incarnation },
-        "left an assignment to another incarnation",
-      );
+      this.#notOurs.write({ taskId: task.taskId, incarnation: task.incarnation });
       return;
     }
     if (this.#answerRepeated(task)) return;
-    const { handedBack, maxConcurrentTasks, outbox, logger } = this.#options;
+    const { handedBack, maxConcurrentTasks, outbox } = this.#options;
     if (!this.#takesWork || this.#occupied >= maxConcurrentTasks) {
       handedBack.add(task);
     } else if (outbox.full) {
-      logger.warn(
-        { taskId: task.taskId, unacknowledgedResults: outbox.size },
-        "took no notice of an assignment: too many results wait for the results stream",
-      );
+      this.#full.write({ taskId: task.taskId, unacknowledgedResults: outbox.size });
     } else {
       this.#start(task, timestamp, message.header("traceparent"));
     }
+  }
+
+  /** Takes what came before the registration was confirmed. */
+  takeEarly(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const message of early) this.take(message);
   }
 
   /** An order of the orchestrator to stop one attempt. */
@@ -190,7 +208,7 @@ export class TaskRunner {
     }
     const body = finished.resultOf(task.token);
     if (body === undefined) return false;
-    outbox.add(task.token, body);
+    if (body !== null) outbox.add(task.token, body);
     return true;
   }
 
@@ -204,7 +222,10 @@ export class TaskRunner {
     traceparent: string | undefined,
     handler: TaskHandler | undefined,
   ): void {
-    const { clock } = this.#options;
+    const { clock, logger } = this.#options;
+    if (logger.isLevelEnabled("debug")) {
+      logger.debug({ taskId: task.taskId, taskType: task.type, attempt: task.attempt }, "attempt started");
+    }
     const attempt = new Attempt(task, { sentAt, startedAt: clock.monotonicNow(), traceparent }, this.#surroundings);
     if (handler === undefined) {
       this.#refuseUnknownType(attempt);
@@ -256,9 +277,15 @@ export class TaskRunner {
   }
 
   #conclude(attempt: Attempt, settlement: Settlement, value: unknown): void {
-    const { outbox, handedBack, outputBytesMax, logger } = this.#options;
-    const { taskId, token } = attempt.assignment;
-    switch (verdictOf(attempt.stopped?.kind ?? null, settlement)) {
+    const { finished, outbox, handedBack, outputBytesMax, logger } = this.#options;
+    const { taskId, token, attempt: number } = attempt.assignment;
+    const verdict = verdictOf(attempt.stopped?.kind ?? null, settlement);
+    if (logger.isLevelEnabled("debug")) {
+      const durationMs = this.#elapsedMs(attempt);
+      const reason = attempt.stopped?.kind;
+      logger.debug({ taskId, attempt: number, state: verdict, reason, durationMs }, "attempt ended");
+    }
+    switch (verdict) {
       case "completed":
         this.#completedTasks += 1;
         outbox.add(token, completedBody(this.#headOf(attempt), value, outputBytesMax()));
@@ -267,6 +294,11 @@ export class TaskRunner {
         this.#failedTasks += 1;
         outbox.add(token, failedBody(this.#headOf(attempt), failureOf(value)));
         break;
+      case "lost": {
+        const message = attempt.stopped?.message ?? "the agent lost touch";
+        outbox.add(token, failedBody(this.#headOf(attempt), { type: "AGENT_LOST", message }));
+        break;
+      }
       case "cancelled":
         outbox.add(token, cancelledBody(this.#headOf(attempt)));
         break;
@@ -274,7 +306,8 @@ export class TaskRunner {
         handedBack.add(attempt.assignment);
         break;
       case "dropped":
-        logger.info({ taskId, token, stopped: attempt.stopped?.kind }, "dropped what a stopped attempt came to");
+        // The orchestrator may not have heard of its end and send it again; the code must not run again for that.
+        finished.remember(token, null);
         break;
     }
   }
@@ -311,14 +344,14 @@ export class TaskRunner {
   }
 
   #refuseMalformed(value: unknown, reason: string): void {
-    const { agentId, logger, outbox } = this.#options;
+    const { agentId, outbox } = this.#options;
     const answerable = parseMessage(AnswerableAssignment, value);
     if (!answerable.ok) {
-      logger.warn({ reason }, "ignored an assignment that cannot be read");
+      this.#ignored.write({ reason });
       return;
     }
     const { task } = answerable.value;
-    logger.warn({ taskId: task.taskId, reason }, "refused an assignment that cannot be read");
+    this.#refused.write({ taskId: task.taskId, reason });
     const message = `agent ${agentId} cannot read attempt ${task.attempt} of task ${task.taskId}: ${reason}`;
     outbox.add(task.token, failedBody(this.#signed(task), { type: "INVALID_MESSAGE", message }));
   }

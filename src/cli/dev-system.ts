@@ -2,21 +2,19 @@
  * What `perdure dev` runs: the HTTP face, nats-server and the orchestrator, started in this order and stopped in
  * reverse. Each is a function around the rest, so that whatever ends a part ends those inside it first.
  */
-import { connectClient } from "../client/client.js";
+import { type Client, connectClient } from "../client/client.js";
 import { PerdureError } from "../errors.js";
+import { type HttpServer, startHttpServer } from "../http/server.js";
 import { createLogger, type Logger } from "../logger.js";
 import { type NatsServer, startNatsServer } from "../nats-server/start.js";
 import { type Orchestrator, startOrchestrator } from "../orchestrator/orchestrator.js";
 import { livenessFrom } from "../orchestrator/orchestrator-options.js";
 import type { DevOptions } from "./commands/dev.js";
 import { type ExitStatus, exitStatus } from "./exit-status.js";
-import { type Health, serveHealth } from "./health-server.js";
 import { printLines, say } from "./messages.js";
 import type { Settings } from "./settings.js";
 
 const LOG_LEVEL_DEFAULT = "warn";
-/** A health probe wants an answer now, and "nobody answers" is one. */
-const HEALTH_TIMEOUT_MS = 1_000;
 
 /** Resolves when it was asked to stop and has. @throws PerdureError for what kept it from starting, or ended it */
 export async function runDevSystem(settings: Settings, options: DevOptions): Promise<ExitStatus> {
@@ -27,7 +25,7 @@ export async function runDevSystem(settings: Settings, options: DevOptions): Pro
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, stop);
   try {
-    await withHealthFace(options, async (face) => {
+    await withHttpFace(options, logger, async (face) => {
       await withNatsServer(settings, options, stopping.signal, async (nats) => {
         await withOrchestrator(settings, options, nats, logger, async (orchestrator) => {
           await untilStopped(settings, nats, orchestrator, face, stopping.signal);
@@ -43,24 +41,35 @@ export async function runDevSystem(settings: Settings, options: DevOptions): Pro
   return exitStatus.ok;
 }
 
-interface HealthFace {
-  readonly url: string;
-  /** Until it is given something to ask, it answers that the system starts. */
-  ask: () => Promise<Health>;
+/** Up before the rest, so that a port that is taken is found before anything is started. */
+interface HttpFace {
+  readonly server: HttpServer;
+  /** Through what it answers, once that is there. */
+  readonly behind: { client: Client | null; orchestrator: Orchestrator | null };
 }
 
-async function withHealthFace({ httpPort }: DevOptions, use: (face: HealthFace) => Promise<void>): Promise<void> {
-  const face = {
-    url: "",
-    ask: (): Promise<Health> => Promise.resolve({ leads: false, body: { orchestratorStatus: "starting" } }),
-  };
-  const server = await serveHealth(httpPort, () => face.ask());
-  face.url = server.url;
+async function withHttpFace(
+  { httpPort }: DevOptions,
+  logger: Logger,
+  use: (face: HttpFace) => Promise<void>,
+): Promise<void> {
+  const behind: HttpFace["behind"] = { client: null, orchestrator: null };
+  const server = await startHttpServer({
+    port: httpPort,
+    client: () => behind.client,
+    metrics: async () => await metricsOf(behind.orchestrator),
+    logger,
+  });
   try {
-    await use(face);
+    await use({ server, behind });
   } finally {
     await server.close();
   }
+}
+
+function metricsOf(orchestrator: Orchestrator | null): Promise<string> {
+  if (orchestrator !== null) return orchestrator.metrics();
+  throw new PerdureError("NOT_READY", "the orchestrator starts; it has no metrics yet. Ask again.");
 }
 
 async function withNatsServer(
@@ -109,7 +118,7 @@ async function untilStopped(
   { namespace }: Settings,
   nats: NatsServer,
   orchestrator: Orchestrator,
-  face: HealthFace,
+  { server, behind }: HttpFace,
   signal: AbortSignal,
 ): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
@@ -122,18 +131,15 @@ async function untilStopped(
   const outcome = await Promise.race([orchestrator.leading.then(() => "leading" as const), stopped, ended]);
   if (outcome !== "leading") return;
 
-  const client = await connectClient({ servers: nats.url, namespace, requestTimeoutMs: HEALTH_TIMEOUT_MS });
+  const client = await connectClient({ servers: nats.url, namespace, name: "perdure dev" });
+  Object.assign(behind, { client, orchestrator });
   try {
-    face.ask = async () => {
-      const { state } = orchestrator;
-      if (state !== "leading") return { leads: false, body: { orchestratorStatus: state } };
-      const { status, components } = await client.health();
-      return { leads: true, body: { orchestratorStatus: state, status, components } };
-    };
-    printLines([`ready ${nats.url} ${face.url}`]);
+    printLines([`ready ${nats.url} ${server.url}`]);
     say(`nats-server ${nats.version} keeps everything in ${nats.storeDir}; Ctrl-C ends it`);
     await Promise.race([stopped, ended]);
   } finally {
+    // While there is somebody to answer what is under way.
+    await server.close();
     await client.close();
   }
 }

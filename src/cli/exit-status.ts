@@ -46,12 +46,26 @@ const statusByCode: Readonly<Record<ErrorCode, ExitStatus>> = {
   RESULT_CONFLICT: refused,
   RESULT_UNKNOWN_TASK: refused,
 
+  AGENT_ID_FLAPPING: refused,
+  OBSERVER_SUSPECT: refused,
+
+  UNAUTHENTICATED: refused,
+  HTTP_HOST_REFUSED: refused,
+  HTTP_ORIGIN_REFUSED: refused,
+  HTTP_ROUTE_UNKNOWN: refused,
+  HTTP_METHOD_REFUSED: refused,
+  HTTP_CONTENT_TYPE_REFUSED: refused,
+  HTTP_HEADERS_TOO_LARGE: refused,
+  HTTP_REQUEST_MALFORMED: refused,
+  HTTP_REQUEST_TIMED_OUT: refused,
+
   JOURNAL_FENCED: refused,
   STORAGE_UNAVAILABLE: noNats,
   STORAGE_FULL: refused,
   STORE_DAMAGED: refused,
   STORAGE_MISCONFIGURED: refused,
   CONNECTION_FAILED: noNats,
+  PERMISSION_DENIED: refused,
   REQUEST_TIMED_OUT: timedOut,
   // The server is there and nobody serves on it: to whoever asked, as good as no server.
   NO_RESPONDERS: noNats,

@@ -2,6 +2,8 @@
 import { CommanderError } from "commander";
 import { exitStatus } from "./exit-status.js";
 import { reportFault } from "./faults.js";
+import { sayInJson } from "./messages.js";
+import { asksForJson } from "./output-format.js";
 import { createProgram } from "./program.js";
 
 /** Whoever reads may have had enough (`perdure ps | head -1`): there is nobody left to tell, and nothing is wrong. */
@@ -12,6 +14,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+if (asksForJson(process.argv.slice(2))) sayInJson();
 const program = createProgram();
 program.on("option:version", () => {
   throw new CommanderError(exitStatus.ok, "perdure.version", "the version was asked for");

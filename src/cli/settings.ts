@@ -1,18 +1,19 @@
 /** The options that every verb takes, completed from the environment: option, then variable, then default. */
 import { PerdureError } from "../errors.js";
 import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
+import { type ConnectionFlags, type ConnectionSettings, connectionSettings } from "./connection-settings.js";
 import type { Environment } from "./environment.js";
 
 /** As commander hands them over: absent unless given. */
-export interface GlobalOptions {
-  readonly server?: string;
+export interface GlobalOptions extends ConnectionFlags {
   readonly namespace?: string;
   readonly timeout?: number;
 }
 
 export interface Settings {
   readonly environment: Environment;
-  readonly servers: readonly string[];
+  /** Reads the context anew. @throws PerdureError USAGE for one that cannot be used */
+  readonly connection: () => ConnectionSettings;
   readonly namespace: Namespace;
   /** How long a question may take to be answered. */
   readonly requestTimeoutMs: number;
@@ -31,8 +32,7 @@ export function settingsFrom(options: GlobalOptions, environment: Environment): 
   }
   return {
     environment,
-    // A cluster is written as one text with commas, as in every NATS tool.
-    servers: (options.server ?? environment.natsUrl).split(",").map((server) => server.trim()),
+    connection: () => connectionSettings(options, environment),
     namespace: namespace.data,
     requestTimeoutMs: options.timeout ?? REQUEST_TIMEOUT_MS,
     timeoutMs: options.timeout,

@@ -1,18 +1,22 @@
 /**
  * Looks at something until Ctrl-C, or until nothing can change any more. On a terminal the picture is redrawn in place;
- * anywhere else each change prints a new block, or a new line of JSON.
+ * anywhere else each change prints a new block, a new line of JSON, or a line for each entry that changed.
  *
  * It asks once a second rather than listening to events: the ages on show change anyway, and a busy system has more
  * events than anybody can look at. While nobody answers it says so and goes on asking: a change of leaders, or a
  * server's restart, is when people look.
  */
 import { PerdureError } from "../errors.js";
+import type { Environment } from "./environment.js";
 import { exitStatus, exitStatusOf } from "./exit-status.js";
 import { printJson, printLines, say } from "./messages.js";
+import type { Format } from "./output-format.js";
 import { Screen } from "./screen.js";
 import type { Settings } from "./settings.js";
+import { listenToStopSignals } from "./stop-signals.js";
 import { styleOf } from "./style.js";
 import { cutTo, oneLine } from "./terminal-text.js";
+import { untilAborted } from "./until-aborted.js";
 import type { View } from "./view.js";
 import { withClient } from "./with-client.js";
 
@@ -28,17 +32,15 @@ interface Display<T> {
   close(): void;
 }
 
-export async function watch<T>(settings: Settings, view: View<T>, format: "json" | "text"): Promise<void> {
-  const ended = new AbortController();
-  const end = (): void => ended.abort();
-  process.once("SIGINT", end).once("SIGTERM", end);
-  const aborted = untilAborted(ended.signal);
+export async function watch<T>(settings: Settings, view: View<T>, format: Format): Promise<void> {
+  const { signal, forget } = listenToStopSignals(["SIGINT", "SIGTERM"]);
+  const aborted = untilAborted(signal);
   try {
     const patience = { ...settings, requestTimeoutMs: Math.min(settings.requestTimeoutMs, REQUEST_TIMEOUT_MS) };
     await withClient(patience, async (client) => {
       const display = displayFor(settings, view, format);
       try {
-        while (!ended.signal.aborted) {
+        while (!signal.aborted) {
           const answer = await Promise.race([settled(view.ask(client)), aborted]);
           if (answer === undefined) return;
           if (answer.outcome === "answered") {
@@ -49,14 +51,14 @@ export async function watch<T>(settings: Settings, view: View<T>, format: "json"
           } else {
             throw answer.error;
           }
-          await pause(INTERVAL_MS, ended.signal);
+          await pause(INTERVAL_MS, signal);
         }
       } finally {
         display.close();
       }
     });
   } finally {
-    process.off("SIGINT", end).off("SIGTERM", end);
+    forget();
   }
 }
 
@@ -77,13 +79,6 @@ function isPassing({ code }: PerdureError): boolean {
   return status === exitStatus.noNats || status === exitStatus.timedOut || code === "NOT_READY";
 }
 
-function untilAborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
-}
-
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -97,7 +92,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-function displayFor<T>(settings: Settings, view: View<T>, format: "json" | "text"): Display<T> {
+function displayFor<T>(settings: Settings, view: View<T>, format: Format): Display<T> {
   const inPlace = format === "text" && process.stdout.isTTY && settings.environment.terminal === "capable";
   return inPlace ? pictureDisplay(settings, view) : changesDisplay(settings, view, format);
 }
@@ -136,26 +131,44 @@ function pictureDisplay<T>({ environment }: Settings, view: View<T>): Display<T>
   };
 }
 
-function changesDisplay<T>({ environment }: Settings, view: View<T>, format: "json" | "text"): Display<T> {
-  let lastKey: string | undefined;
+/** Where nothing can be redrawn: what changed is printed, and what did not is not printed again. */
+function changesDisplay<T>({ environment }: Settings, view: View<T>, format: Format): Display<T> {
+  const printer = format === "jsonl" ? entriesPrinter(view) : wholePrinter(environment, view, format);
   let lastTrouble: string | undefined;
   return {
     show: (value) => {
       lastTrouble = undefined;
-      const key = JSON.stringify(view.changeKey(value));
-      if (key === lastKey) return;
-      if (format === "json") printJson(view.json(value));
-      else
-        printLines([
-          ...(lastKey === undefined ? [] : [""]),
-          ...view.lines(value, styleOf(process.stdout, environment)),
-        ]);
-      lastKey = key;
+      printer(value);
     },
     trouble: (error) => {
       if (error.code !== lastTrouble) say(`asking again: ${error.code}: ${error.message}`);
       lastTrouble = error.code;
     },
     close: () => undefined,
+  };
+}
+
+function wholePrinter<T>(environment: Environment, view: View<T>, format: "json" | "text"): (value: T) => void {
+  let lastKey: string | undefined;
+  return (value) => {
+    const keys = view.entries(value).map(({ id, changeKey }) => [id, changeKey]);
+    const key = JSON.stringify([keys, view.remark?.(value)]);
+    if (key === lastKey) return;
+    if (format === "json") printJson(view.json(value));
+    else {
+      const lines = view.lines(value, styleOf(process.stdout, environment));
+      printLines(lastKey === undefined ? lines : ["", ...lines]);
+    }
+    lastKey = key;
+  };
+}
+
+/** Entries that are new or have changed; one that is gone says nothing. */
+function entriesPrinter<T>(view: View<T>): (value: T) => void {
+  let last: ReadonlyMap<string, string> = new Map();
+  return (value) => {
+    const entries = view.entries(value).map((entry) => ({ ...entry, key: JSON.stringify(entry.changeKey) }));
+    for (const { id, key, json } of entries) if (last.get(id) !== key) printJson(json);
+    last = new Map(entries.map(({ id, key }) => [id, key]));
   };
 }

@@ -5,11 +5,10 @@ import type { Settings } from "./settings.js";
 export async function withClient<T>(settings: Settings, use: (client: Client) => Promise<T>): Promise<T> {
   const { connectClient } = await import("../client/client.js");
   const client = await connectClient({
-    servers: settings.servers,
+    ...settings.connection().options,
     namespace: settings.namespace,
     name: "perdure cli",
     requestTimeoutMs: settings.requestTimeoutMs,
-    ...(settings.environment.natsToken === undefined ? {} : { token: settings.environment.natsToken }),
   });
   try {
     return await use(client);

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { systemClock } from "../clock.js";
 import { PerdureError } from "../errors.js";
 import { type Connection, connect, type Subscription } from "../jetstream/connection.js";
+import { connectionOptionsOf } from "../jetstream/connection-options.js";
 import { type Logger, silentLogger } from "../logger.js";
 import { DEFAULT_NAMESPACE, Namespace, TaskId } from "../protocol/ids.js";
 import { parseMessage } from "../protocol/parse.js";
@@ -21,38 +22,44 @@ import {
   TaskSubmissionResponse,
   type TaskView,
 } from "../protocol/task-message.js";
+import { Traceparent } from "../protocol/traceparent.js";
 import type { AnyWorkflow } from "../workflow/definition.js";
 import type { InputOf } from "../workflow/standard-schema.js";
 import type { ClientOptions } from "./client-options.js";
 import { askUntilAnswered } from "./idempotent-request.js";
 import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, startOf } from "./run-handle.js";
-import { encodeSubmission, type NewTask } from "./submission.js";
+import { encodeSubmission, type NewTask, type Submission } from "./submission.js";
 import { eventsOf, listenToEvents, type SystemEvent } from "./system-events.js";
-import { type EndedTask, outputOf } from "./task-outcome.js";
-import { waitForTask } from "./wait-for-task.js";
+import { type EndedTask, isEnded, outputOf } from "./task-outcome.js";
+import { notEnded, waitForTask } from "./wait-for-task.js";
 
-export interface SubmitOptions {
-  /** Chosen if it can take the task; another one otherwise. */
-  readonly preferredAgentId?: string;
-  /** A UUID. Give your own to submit again, later or from another process, what may have been submitted already. */
-  readonly messageId?: string;
+export interface AskOptions {
   /** How long to ask. Default: the client's `requestTimeoutMs`. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SubmitOptions extends AskOptions {
+  /** Chosen if it can take the task; another one otherwise. */
+  readonly preferredAgentId?: string | undefined;
+  /** A UUID. Give your own to submit again, later or from another process, what may have been submitted already. */
+  readonly messageId?: string | undefined;
+  /** W3C trace context; goes out with every assignment of the task. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface WaitOptions {
   /** Default: as long as it takes. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface TaskFilter {
-  readonly states?: readonly TaskState[];
-  readonly type?: string;
-  readonly agentId?: string;
+  readonly states?: readonly TaskState[] | undefined;
+  readonly type?: string | undefined;
+  readonly agentId?: string | undefined;
   /** At most 1,000. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 export interface TaskList {
@@ -72,7 +79,8 @@ export interface TaskHandle {
 
 /**
  * Every method throws a PerdureError: the orchestrator's refusal with its code; NO_RESPONDERS or REQUEST_TIMED_OUT
- * when nobody answered in time; CONNECTION_FAILED after `close`; INVALID_ID for what cannot be an id, before asking.
+ * when nobody answered in time; CONNECTION_FAILED after `close`, or when the connection did not come back in time;
+ * INVALID_ID for what cannot be an id, before asking.
  */
 export interface Client {
   /**
@@ -96,19 +104,21 @@ export interface Client {
   workflow(workflowId: string): RunHandle;
   /** Resolves when the task has ended, in whichever way. REQUEST_TIMED_OUT when `timeoutMs` passes before. */
   wait(taskId: string, options?: WaitOptions): Promise<EndedTask>;
+  /** The same for callers that look on: when `timeoutMs` passes before, resolves with the task as it is then. */
+  waitAtMost(taskId: string, options: WaitOptions & { readonly timeoutMs: number }): Promise<TaskView>;
   /**
    * The output of a task, once it has ended.
    * @throws TaskFailedError if it did not complete
    */
   result(taskId: string, options?: WaitOptions): Promise<unknown>;
-  get(taskId: string): Promise<TaskView>;
-  list(filter?: TaskFilter): Promise<TaskList>;
+  get(taskId: string, options?: AskOptions): Promise<TaskView>;
+  list(filter?: TaskFilter, options?: AskOptions): Promise<TaskList>;
   /** Resolves once the request is on disk; a running task ends a moment later, and `wait` says how. */
-  cancel(taskId: string): Promise<TaskView>;
+  cancel(taskId: string, options?: AskOptions): Promise<TaskView>;
   /** One sentence: what the task waits for, or how it ended. */
-  explain(taskId: string): Promise<string>;
-  status(): Promise<SystemStatusReply>;
-  health(): Promise<HealthMessage>;
+  explain(taskId: string, options?: AskOptions): Promise<string>;
+  status(options?: AskOptions): Promise<SystemStatusReply>;
+  health(options?: AskOptions): Promise<HealthMessage>;
   /** Calls back with each system event from now on. At most once each: look on with them, do not decide. */
   onEvent(listener: (event: SystemEvent) => void): Subscription;
   /** The same for a `for await` loop; ends with the signal, or with the client. */
@@ -122,7 +132,10 @@ const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const TRY_TIMEOUT_MS = 5_000;
 const SERVER_DEFAULT = "nats://localhost:4222";
 
-/** @throws PerdureError CONNECTION_FAILED where no server answers, INVALID_ID for a namespace that is none. */
+/**
+ * @throws PerdureError CONNECTION_FAILED where no server answers, INVALID_ID for a namespace that is none, USAGE for
+ *   credentials that cannot be used.
+ */
 export async function connectClient(options: ClientOptions = {}): Promise<Client> {
   const namespace = Namespace.safeParse(options.namespace ?? DEFAULT_NAMESPACE);
   if (!namespace.success) {
@@ -131,16 +144,12 @@ export async function connectClient(options: ClientOptions = {}): Promise<Client
     });
   }
   const logger = options.logger ?? silentLogger;
-  const { token, user, password, inboxPrefix } = options;
   const connection =
     options.connection ??
     (await connect({
+      ...connectionOptionsOf(options),
       servers: options.servers ?? SERVER_DEFAULT,
       name: options.name ?? "perdure client",
-      token,
-      user,
-      password,
-      inboxPrefix,
       logger,
     }));
   return new ConnectedClient({
@@ -163,10 +172,9 @@ interface ClientParts {
 interface Question<S extends z.ZodType> {
   readonly subject: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly reply: S;
   readonly what: string;
-  readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 class ConnectedClient implements Client {
@@ -180,32 +188,16 @@ class ConnectedClient implements Client {
 
   async submit(task: NewTask, options: SubmitOptions = {}): Promise<TaskHandle> {
     const messageId = options.messageId ?? randomUUID();
-    const { preferredAgentId } = options;
-    const { connection, subjects } = this.#parts;
-    const { taskId } = await this.#ask({
-      subject: subjects.taskSubmit,
-      body: encodeSubmission({ task, messageId, preferredAgentId }, Date.now(), connection.maxPayloadBytes),
-      reply: TaskSubmissionResponse,
-      what: `the submission of task ${task.taskId ?? messageId}`,
-      timeoutMs: options.timeoutMs,
-      signal: options.signal,
-    });
+    const what = `the submission of task ${task.taskId ?? messageId}`;
+    const { taskId } = await this.#submit({ task, messageId }, what, options);
     if (taskId === undefined) throw unnamed(messageId);
     return this.#handle(taskId);
   }
 
   async submitAll(tasks: readonly NewTask[], options: SubmitOptions = {}): Promise<readonly TaskHandle[]> {
     const messageId = options.messageId ?? randomUUID();
-    const { preferredAgentId } = options;
-    const { connection, subjects } = this.#parts;
-    const { taskIds } = await this.#ask({
-      subject: subjects.taskSubmit,
-      body: encodeSubmission({ tasks, messageId, preferredAgentId }, Date.now(), connection.maxPayloadBytes),
-      reply: TaskSubmissionResponse,
-      what: `the submission of ${tasks.length} tasks (message ${messageId})`,
-      timeoutMs: options.timeoutMs,
-      signal: options.signal,
-    });
+    const what = `the submission of ${tasks.length} tasks (message ${messageId})`;
+    const { taskIds } = await this.#submit({ tasks, messageId }, what, options);
     if (taskIds === undefined) throw unnamed(messageId);
     return taskIds.map((taskId) => this.#handle(taskId));
   }
@@ -238,12 +230,19 @@ class ConnectedClient implements Client {
   }
 
   async wait(taskId: string, options: WaitOptions = {}): Promise<EndedTask> {
+    const timeoutMs = options.timeoutMs ?? Number.POSITIVE_INFINITY;
+    const task = await this.waitAtMost(taskId, { ...options, timeoutMs });
+    if (isEnded(task)) return task;
+    throw notEnded(task, timeoutMs);
+  }
+
+  async waitAtMost(taskId: string, options: WaitOptions & { readonly timeoutMs: number }): Promise<TaskView> {
     const { connection, subjects } = this.#parts;
     return await waitForTask({
       connection,
       subject: subjects.taskWait,
       taskId: checkedTaskId(taskId),
-      timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY,
+      timeoutMs: options.timeoutMs,
       signal: options.signal,
       closing: this.#closing.signal,
       clock: systemClock,
@@ -254,33 +253,23 @@ class ConnectedClient implements Client {
     return outputOf(await this.wait(taskId, options));
   }
 
-  async get(taskId: string): Promise<TaskView> {
-    const { task } = await this.#askAbout(taskId, this.#parts.subjects.taskGet, TaskReply, "the state of task");
-    return task;
+  async get(taskId: string, options?: AskOptions): Promise<TaskView> {
+    const { taskGet } = this.#parts.subjects;
+    return (await this.#askAbout(taskId, taskGet, TaskReply, "the state of task", options)).task;
   }
 
-  async cancel(taskId: string): Promise<TaskView> {
-    const { task } = await this.#askAbout(
-      taskId,
-      this.#parts.subjects.taskCancel,
-      TaskReply,
-      "the cancellation of task",
-    );
-    return task;
+  async cancel(taskId: string, options?: AskOptions): Promise<TaskView> {
+    const { taskCancel } = this.#parts.subjects;
+    return (await this.#askAbout(taskId, taskCancel, TaskReply, "the cancellation of task", options)).task;
   }
 
-  async explain(taskId: string): Promise<string> {
-    const { subjects } = this.#parts;
-    const { explanation } = await this.#askAbout(
-      taskId,
-      subjects.taskExplain,
-      TaskExplainReply,
-      "the explanation of task",
-    );
-    return explanation.reason;
+  async explain(taskId: string, options?: AskOptions): Promise<string> {
+    const { taskExplain } = this.#parts.subjects;
+    const answer = await this.#askAbout(taskId, taskExplain, TaskExplainReply, "the explanation of task", options);
+    return answer.explanation.reason;
   }
 
-  async list(filter: TaskFilter = {}): Promise<TaskList> {
+  async list(filter: TaskFilter = {}, options?: AskOptions): Promise<TaskList> {
     const request = parseMessage(TaskListRequest, { ...newEnvelope(), ...filter });
     if (!request.ok) {
       throw new PerdureError(
@@ -291,31 +280,26 @@ class ConnectedClient implements Client {
         },
       );
     }
-    const { tasks, total } = await this.#ask({
+    const question = {
       subject: this.#parts.subjects.taskList,
       body: JSON.stringify(request.value),
       reply: TaskListReply,
       what: "the list of tasks",
-    });
+    };
+    const { tasks, total } = await this.#ask(question, options);
     return { tasks, total };
   }
 
-  status(): Promise<SystemStatusReply> {
-    return this.#ask({
-      subject: this.#parts.subjects.systemStatus,
-      body: JSON.stringify(newEnvelope()),
-      reply: SystemStatusReply,
-      what: "the system's status",
-    });
+  status(options?: AskOptions): Promise<SystemStatusReply> {
+    const body = JSON.stringify(newEnvelope());
+    const subject = this.#parts.subjects.systemStatus;
+    return this.#ask({ subject, body, reply: SystemStatusReply, what: "the system's status" }, options);
   }
 
-  health(): Promise<HealthMessage> {
-    return this.#ask({
-      subject: this.#parts.subjects.health,
-      body: JSON.stringify(newEnvelope()),
-      reply: HealthMessage,
-      what: "the system's health",
-    });
+  health(options?: AskOptions): Promise<HealthMessage> {
+    const body = JSON.stringify(newEnvelope());
+    const subject = this.#parts.subjects.health;
+    return this.#ask({ subject, body, reply: HealthMessage, what: "the system's health" }, options);
   }
 
   onEvent(listener: (event: SystemEvent) => void): Subscription {
@@ -355,28 +339,44 @@ class ConnectedClient implements Client {
     };
   }
 
-  async #askAbout<S extends z.ZodType>(taskId: string, subject: string, reply: S, what: string): Promise<z.infer<S>> {
-    const checked = checkedTaskId(taskId);
-    return await this.#ask({
-      subject,
-      body: JSON.stringify({ ...newEnvelope(), taskId: checked }),
-      reply,
-      what: `${what} ${checked}`,
-    });
+  #submit(
+    asked: Pick<Submission, "task" | "tasks" | "messageId">,
+    what: string,
+    options: SubmitOptions,
+  ): Promise<TaskSubmissionResponse> {
+    const { connection, subjects } = this.#parts;
+    const { preferredAgentId, traceparent } = options;
+    const question = {
+      subject: subjects.taskSubmit,
+      body: encodeSubmission({ ...asked, preferredAgentId }, Date.now(), connection.maxPayloadBytes),
+      headers: traceparent === undefined ? undefined : { traceparent: checkedTraceparent(traceparent) },
+      reply: TaskSubmissionResponse,
+      what,
+    };
+    return this.#ask(question, options);
   }
 
-  #ask<S extends z.ZodType>(question: Question<S>): Promise<z.infer<S>> {
+  async #askAbout<S extends z.ZodType>(
+    taskId: string,
+    subject: string,
+    reply: S,
+    what: string,
+    options?: AskOptions,
+  ): Promise<z.infer<S>> {
+    const checked = checkedTaskId(taskId);
+    const body = JSON.stringify({ ...newEnvelope(), taskId: checked });
+    return await this.#ask({ subject, body, reply, what: `${what} ${checked}` }, options);
+  }
+
+  async #ask<S extends z.ZodType>(question: Question<S>, options: AskOptions = {}): Promise<z.infer<S>> {
     const { connection, requestTimeoutMs } = this.#parts;
-    return askUntilAnswered({
+    return await askUntilAnswered({
       connection,
-      subject: question.subject,
-      body: question.body,
-      reply: question.reply,
+      ...question,
       tryTimeoutMs: TRY_TIMEOUT_MS,
-      timeoutMs: question.timeoutMs ?? requestTimeoutMs,
-      signal: question.signal,
+      timeoutMs: options.timeoutMs ?? requestTimeoutMs,
+      signal: options.signal,
       closing: this.#closing.signal,
-      what: question.what,
       clock: systemClock,
     });
   }
@@ -390,6 +390,16 @@ function checkedTaskId(taskId: string): TaskId {
   throw new PerdureError("INVALID_ID", `"${taskId}" is no task id: it must match [A-Za-z0-9][A-Za-z0-9_-]{0,127}`, {
     details: { taskId },
   });
+}
+
+function checkedTraceparent(traceparent: string): string {
+  const parsed = Traceparent.safeParse(traceparent);
+  if (parsed.success) return parsed.data;
+  throw new PerdureError(
+    "INVALID_MESSAGE",
+    `"${traceparent}" is no W3C trace context (00-<32 hex digits>-<16>-<2>); nothing was sent`,
+    { details: { traceparent } },
+  );
 }
 
 function unnamed(messageId: string): PerdureError {

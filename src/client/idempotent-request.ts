@@ -20,6 +20,7 @@ export interface IdempotentRequest<S extends z.ZodType> {
   readonly connection: Connection;
   readonly subject: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly reply: S;
   /** How long one answer may take before the request is sent again. */
   readonly tryTimeoutMs: number;
@@ -33,7 +34,7 @@ export interface IdempotentRequest<S extends z.ZodType> {
   readonly clock: Clock;
 }
 
-/** Answers of an orchestrator that is about to lead, or about to stop leading: the next one may do it. */
+/** Of an orchestrator that is about to lead, or about to stop leading, and of nobody: the next try may be answered. */
 const passingCodes: ReadonlySet<ErrorCode> = new Set([
   "NO_RESPONDERS",
   "REQUEST_TIMED_OUT",
@@ -43,37 +44,53 @@ const passingCodes: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Of these, the ones that say that nothing was done. After any other nobody knows. */
-const untouchedCodes: ReadonlySet<ErrorCode> = new Set(["NO_RESPONDERS", "NOT_READY"]);
+const untouchedCodes: ReadonlySet<ErrorCode> = new Set(["NO_RESPONDERS", "NOT_READY", "CONNECTION_FAILED"]);
 
 /**
- * @throws PerdureError the orchestrator's refusal; NO_RESPONDERS or REQUEST_TIMED_OUT when the time is up;
- *   CONNECTION_FAILED where the connection was closed; INVALID_MESSAGE for an answer that cannot be read.
+ * @throws PerdureError the orchestrator's refusal; NO_RESPONDERS, REQUEST_TIMED_OUT or, without a connection,
+ *   CONNECTION_FAILED when the time is up; CONNECTION_FAILED at once where the connection was closed; INVALID_MESSAGE
+ *   for an answer that cannot be read.
  */
 export async function askUntilAnswered<S extends z.ZodType>(request: IdempotentRequest<S>): Promise<z.infer<S>> {
-  const { connection, subject, body, clock, signal, closing, timeoutMs, tryTimeoutMs } = request;
+  const { clock, signal, closing, timeoutMs, tryTimeoutMs } = request;
   const startedAt = clock.monotonicNow();
   let retryDelayMs = RETRY_DELAY_MS_MIN;
   let outcome: "untouched" | "unknown" = "untouched";
   for (let tries = 1; ; tries += 1) {
     if (closing.aborted) throw closed(request);
     const leftMs = timeoutMs - (clock.monotonicNow() - startedAt);
-    let failure: PerdureError;
-    try {
-      const message = await connection.request(subject, body, {
-        // Whole tenths, because the connection keeps a list for each length of time.
-        timeoutMs: Math.max(100, Math.ceil(Math.min(tryTimeoutMs, leftMs) / 100) * 100),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return readReply(request, message.data);
-    } catch (error) {
-      if (!(error instanceof PerdureError) || !passingCodes.has(error.code)) throw error;
-      failure = error;
-    }
+    const answered = await tryOnce(request, Math.min(tryTimeoutMs, leftMs));
+    if (answered.ok) return answered.value;
+    const { failure } = answered;
     if (!untouchedCodes.has(failure.code)) outcome = "unknown";
     const elapsedMs = clock.monotonicNow() - startedAt;
     if (elapsedMs + retryDelayMs >= timeoutMs) throw gaveUp(request, failure, outcome, tries, Math.round(elapsedMs));
     await pause(retryDelayMs, signal);
     retryDelayMs = Math.min(retryDelayMs * 2, RETRY_DELAY_MS_MAX);
+  }
+}
+
+type Tried<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: PerdureError };
+
+async function tryOnce<S extends z.ZodType>(
+  request: IdempotentRequest<S>,
+  timeoutMs: number,
+): Promise<Tried<z.infer<S>>> {
+  const { connection, subject, body, headers, signal } = request;
+  signal?.throwIfAborted();
+  // Sent now it would mostly be lost, and nobody could say whether it was.
+  if (connection.isReconnecting) return { ok: false, failure: unconnected(connection) };
+  try {
+    const message = await connection.request(subject, body, {
+      // Whole tenths, because the connection keeps a list for each length of time.
+      timeoutMs: Math.max(100, Math.ceil(timeoutMs / 100) * 100),
+      ...(signal === undefined ? {} : { signal }),
+      ...(headers === undefined ? {} : { headers }),
+    });
+    return { ok: true, value: readReply(request, message.data) };
+  } catch (error) {
+    if (!(error instanceof PerdureError) || !passingCodes.has(error.code)) throw error;
+    return { ok: false, failure: error };
   }
 }
 
@@ -90,6 +107,10 @@ function closed<S extends z.ZodType>({ what, subject }: IdempotentRequest<S>): P
   return new PerdureError("CONNECTION_FAILED", `the client was closed before ${what} was answered`, {
     details: { subject },
   });
+}
+
+function unconnected({ url }: Connection): PerdureError {
+  return new PerdureError("CONNECTION_FAILED", `the connection to ${url} is lost`, { details: { url } });
 }
 
 function readReply<S extends z.ZodType>({ reply, what, subject }: IdempotentRequest<S>, data: Uint8Array): z.infer<S> {
@@ -116,11 +137,18 @@ function gaveUp<S extends z.ZodType>(
 ): PerdureError {
   const details = { ...failure.details, subject, tries, elapsedMs, outcome };
   const asked = `${what} was asked ${tries} times in ${elapsedMs} ms`;
+  const known =
+    outcome === "untouched"
+      ? "Nothing was done."
+      : "Whether an earlier try was carried out is unknown; asking again with the same ids is safe.";
+  if (failure.code === "CONNECTION_FAILED") {
+    return new PerdureError(
+      "CONNECTION_FAILED",
+      `${what} was not answered within ${elapsedMs} ms: ${failure.message}, and did not come back so far. ${known} It goes on trying; ask again.`,
+      { details, cause: failure },
+    );
+  }
   if (failure.code === "NO_RESPONDERS") {
-    const known =
-      outcome === "untouched"
-        ? "Nothing was done."
-        : "Whether an earlier try was carried out is unknown; asking again with the same ids is safe.";
     return new PerdureError(
       "NO_RESPONDERS",
       `${asked}, and no orchestrator listens on ${subject}. ${known} Start an orchestrator on this namespace, or ask again.`,

@@ -9,7 +9,7 @@ import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import { TaskReply, type TaskView } from "../protocol/task-message.js";
 import { askUntilAnswered } from "./idempotent-request.js";
-import { type EndedTask, isEnded } from "./task-outcome.js";
+import { isEnded } from "./task-outcome.js";
 
 const QUESTION_MS_MIN = 2_000;
 const QUESTION_MS_MAX = 15_000;
@@ -28,8 +28,11 @@ export interface TaskWait {
   readonly clock: Clock;
 }
 
-/** @throws PerdureError NOT_FOUND; REQUEST_TIMED_OUT when the time is up; the signal's reason when it aborts. */
-export async function waitForTask(wait: TaskWait): Promise<EndedTask> {
+/**
+ * Resolves with the task once it has ended, or as it is when the time is up.
+ * @throws PerdureError NOT_FOUND, or that nobody answered; the signal's reason when it aborts.
+ */
+export async function waitForTask(wait: TaskWait): Promise<TaskView> {
   const { connection, subject, taskId, signal, closing, clock } = wait;
   const startedAt = clock.monotonicNow();
   let questionMs = QUESTION_MS_MIN;
@@ -48,13 +51,12 @@ export async function waitForTask(wait: TaskWait): Promise<EndedTask> {
       what: `the wait for task ${taskId}`,
       clock,
     });
-    if (isEnded(task)) return task;
-    if (clock.monotonicNow() - startedAt >= wait.timeoutMs) throw notEnded(task, wait.timeoutMs);
+    if (isEnded(task) || clock.monotonicNow() - startedAt >= wait.timeoutMs) return task;
     questionMs = Math.min(questionMs * 2, QUESTION_MS_MAX);
   }
 }
 
-function notEnded(task: TaskView, timeoutMs: number): PerdureError {
+export function notEnded(task: TaskView, timeoutMs: number): PerdureError {
   const reason = task.reason === undefined ? "" : `: ${task.reason}`;
   return new PerdureError(
     "REQUEST_TIMED_OUT",

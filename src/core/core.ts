@@ -17,9 +17,14 @@ import type { TaskView } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 import { Liveness } from "../scheduler/liveness.js";
 import type { Refusal } from "./admission.js";
-import { AgentDuties, type Instant } from "./agent-duties.js";
+import { AgentFlapping } from "./agent-flapping.js";
+import { AgentReports, type HeartbeatAnswer, type Instant } from "./agent-reports.js";
+import { AgentSilence } from "./agent-silence.js";
+import { AgentWork } from "./agent-work.js";
+import { takeResult } from "./attempt-results.js";
 import { explain } from "./explain.js";
 import { type FollowUp, isInternal, type Ledger, type Outbox } from "./ledger.js";
+import { MissingAttempts } from "./missing-attempts.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
 import { Workflows } from "./run/workflows.js";
@@ -36,7 +41,10 @@ export class Core {
   readonly workflows: Workflows;
   readonly #settings: CoreSettings;
   readonly #liveness: Liveness;
-  readonly #agents: AgentDuties;
+  readonly #work: AgentWork;
+  readonly #reports: AgentReports;
+  readonly #silence: AgentSilence;
+  readonly #flapping: AgentFlapping;
   readonly #placement: Placement;
   /** Takes each decision's outcome, in order. */
   readonly #onDecision: (outbox: Outbox) => void;
@@ -48,13 +56,21 @@ export class Core {
     readonly monotonicNow: number;
     readonly onDecision: (outbox: Outbox) => void;
   }) {
-    this.ledger = options.ledger;
-    this.#settings = options.settings;
+    const { ledger, settings, chance } = options;
+    this.ledger = ledger;
+    this.#settings = settings;
     this.#onDecision = options.onDecision;
-    this.#liveness = new Liveness(options.settings, options.monotonicNow);
-    this.workflows = new Workflows(this.ledger, options.chance);
-    this.#agents = new AgentDuties(this.ledger, this.#liveness, options.chance, options.settings, this.workflows);
-    this.#placement = new Placement(this.ledger, options.settings, options.chance, this.workflows);
+    const liveness = new Liveness(settings, options.monotonicNow);
+    const work = new AgentWork(ledger, chance);
+    const missing = new MissingAttempts(work, settings);
+    const flapping = new AgentFlapping(ledger, settings, options.monotonicNow);
+    this.workflows = new Workflows(ledger, chance);
+    this.#liveness = liveness;
+    this.#work = work;
+    this.#flapping = flapping;
+    this.#reports = new AgentReports({ ledger, liveness, chance, work, missing, flapping });
+    this.#silence = new AgentSilence({ ledger, liveness, work, missing, settings });
+    this.#placement = new Placement(ledger, settings, chance, this.workflows);
     for (const agent of this.ledger.agents.values()) {
       if (agent.state !== "lost" && agent.state !== "gone") this.#liveness.watch(agent.agentId, options.monotonicNow);
     }
@@ -63,7 +79,7 @@ export class Core {
   /** Takes up what a predecessor may have left undone: unsent assignments, unmoved work, unsettled dependents. */
   resume(at: number): void {
     // Settled first: what moves must not be sent again to whoever has the agent's id now.
-    this.#decide(() => this.#agents.moveOrphans(at), at);
+    this.#decide(() => this.#work.moveOrphans(at), at);
     for (const record of this.ledger.tasks.values()) {
       if (record.state === "waiting") this.#settleAfterCrash(record, at);
       else if (record.state === "assigned" || record.state === "cancelling") {
@@ -111,7 +127,7 @@ export class Core {
 
   register(registration: AgentRegistration, now: Instant): AgentRecord {
     return this.#decide(() => {
-      const record = this.#agents.register(registration, now);
+      const record = this.#reports.register(registration, now);
       this.workflows.workerArrived(record.capabilities, now.at);
       return record;
     }, now.at);
@@ -133,20 +149,20 @@ export class Core {
     return this.#decide(() => this.workflows.requests.terminate(...args), args[2]);
   }
 
-  heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): ReturnType<AgentDuties["heartbeat"]> {
-    return this.#decide(() => this.#agents.heartbeat(sender, message, now), now.at);
+  heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): HeartbeatAnswer {
+    return this.#decide(() => this.#reports.heartbeat(sender, message, now), now.at);
   }
 
   report(sender: AgentId, report: AgentReport, now: Instant): void {
-    this.#decide(() => this.#agents.report(sender, report, now), now.at);
+    this.#decide(() => this.#reports.report(sender, report, now), now.at);
   }
 
   result(sender: AgentId, result: TaskResult, now: Instant): ResultVerdict {
-    return this.#decide(() => this.#agents.result(sender, result, now), now.at);
+    return this.#decide(() => takeResult(this.ledger, this.workflows, sender, result, now.at), now.at);
   }
 
   undeliverable(taskId: TaskId, token: string, now: Instant): void {
-    this.#decide(() => this.#agents.undeliverable(taskId, token, now), now.at);
+    this.#decide(() => this.#reports.undeliverable(taskId, token, now), now.at);
   }
 
   /** An attempt that cannot be sent: nobody will ever answer for it. */
@@ -162,7 +178,15 @@ export class Core {
   }
 
   checkSilence(now: Instant): void {
-    this.#decide(() => this.#agents.checkSilence(now), now.at);
+    this.#decide(() => {
+      this.#silence.check(now);
+      this.#flapping.check(now);
+    }, now.at);
+  }
+
+  /** Agents that would be lost, were not so many of them silent at once that it may be the leader who hears nothing. */
+  get heldAgentCount(): number {
+    return this.#silence.held.size;
   }
 
   /** The leader was away (paused, disconnected): silence is measured anew from here. */
@@ -257,7 +281,9 @@ export class Core {
     | "usage"
   > {
     const { ledger } = this;
-    const views = [...ledger.agents.values()].map((record) => agentView(record, ledger, this.#liveness));
+    const views = [...ledger.agents.values()].map((record) =>
+      agentView(record, ledger, this.#liveness, this.#silence.held),
+    );
     const present = views.filter((agent) => agent.state !== "lost" && agent.state !== "gone");
     return {
       agentCount: present.length,

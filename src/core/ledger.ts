@@ -13,7 +13,7 @@ import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { AgentFactType, Fact, TaskFactType } from "../protocol/fact.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
-import type { SystemEventType } from "../protocol/system-message.js";
+import { type AgentState, agentStates, type SystemEventType } from "../protocol/system-message.js";
 import {
   endedStates,
   newTaskRecord,
@@ -28,6 +28,7 @@ import { DependencyGraph } from "../scheduler/dependency-graph.js";
 import { nextDeadline } from "../scheduler/next-deadline.js";
 import { ReadyQueue } from "../scheduler/ready-queue.js";
 import { RunBook } from "./run/run-book.js";
+import { Tally } from "./tally.js";
 
 /** What one decision produced: it is durable as a whole or not at all. */
 export interface Outbox {
@@ -57,17 +58,22 @@ export class Ledger {
   });
   /** Tasks that take a place, by agent. */
   readonly activeTasks = new Map<AgentId, Set<TaskRecord>>();
-  readonly counts: Record<StoredTaskState, number> = zeroCounts();
+  readonly counts: Record<StoredTaskState, number> = zeroCounts(storedTaskStates);
+  readonly agentCounts: Record<AgentState, number> = zeroCounts(agentStates);
   /** Ended since this leadership began. */
   readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0, terminated: 0 };
   readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
   nextOrder = 1;
+  /** Counts what is decided here, for people. */
+  readonly tally: Tally;
 
   /**
    * Records changed since the materializer last took them, each with a journal sequence at or before the first of
-   * those changes: the checkpoint must stay behind the oldest of them.
+   * those changes, and in the order of these: the checkpoint must stay behind the first of them.
    */
   dirtyTasks = new Map<TaskId, number>();
+  /** Those of them that ended and that no task depends on, and some that one depends on again. */
+  readonly dirtyEnded = new Set<TaskId>();
   dirtyAgents = new Map<AgentId, number>();
   /** The sequence that the next flush will have at the earliest; kept up by the commit loop. */
   nextSequence = 0;
@@ -81,6 +87,10 @@ export class Ledger {
   readonly #followUps: FollowUp[] = [];
   #followUpIndex = 0;
   #outbox: Outbox = { facts: [], effects: [] };
+
+  constructor(tally: Tally = new Tally()) {
+    this.tally = tally;
+  }
 
   get activeCount(): number {
     return this.counts.assigned + this.counts.running + this.counts.cancelling;
@@ -129,7 +139,10 @@ export class Ledger {
     const record = this.#insertTask(newTaskRecord(spec, state, order, at));
     this.graph.add(spec.taskId, spec.dependencies, openDependencies);
     this.#index(record, null);
-    if (!isInternal(record)) this.broadcast("TASK_SUBMITTED", { taskId: spec.taskId, type: spec.type });
+    if (!isInternal(record)) {
+      this.broadcast("TASK_SUBMITTED", { taskId: spec.taskId, type: spec.type });
+      this.tally.countSubmission(spec.type);
+    }
     if (state === "open") this.onRunTask.opened(record, at);
     return record;
   }
@@ -168,6 +181,8 @@ export class Ledger {
     const record = this.tasks.get(taskId);
     if (record === undefined || !endedStates.has(record.state) || this.graph.hasDependents(taskId)) return;
     this.tasks.delete(taskId);
+    this.dirtyTasks.delete(taskId);
+    this.dirtyEnded.delete(taskId);
     this.counts[record.state] -= 1;
     this.runs.forget(taskId);
   }
@@ -175,7 +190,10 @@ export class Ledger {
   /** Drops an agent that is no more. One whose work has not moved yet stays: its places are still counted. */
   forgetAgent(agentId: AgentId): void {
     if (this.activeTasks.has(agentId)) return;
+    const record = this.agents.get(agentId);
+    if (record === undefined) return;
     this.agents.delete(agentId);
+    this.agentCounts[record.state] -= 1;
     this.pool.drop(agentId);
   }
 
@@ -198,6 +216,13 @@ export class Ledger {
       this.#outbox.facts.push({ type, at: event.at, taskId: record.spec.taskId, set: change });
       this.#markDirty(record.spec.taskId);
       this.#index(record, before);
+      if (!isInternal(record)) {
+        this.tally.countTask(record, before.state, type, event.at);
+        const isOwn = record.spec.role?.kind !== "workflow";
+        if (isOwn && change.usage !== undefined && "usage" in event && event.usage !== null) {
+          this.tally.countUsage(event.usage);
+        }
+      }
       if (before.state !== record.state) {
         this.#announce(record, before.state);
         if (record.state === "open") this.onRunTask.opened(record, event.at);
@@ -212,8 +237,10 @@ export class Ledger {
   addAgent(record: AgentRecord, at: number): void {
     this.#outbox.facts.push({ type: "AgentAdded", at, agent: record });
     this.agents.set(record.agentId, record);
+    this.agentCounts[record.state] += 1;
     this.#markAgentDirty(record.agentId);
     this.pool.put(record);
+    this.tally.countAgent("AgentRegistered");
   }
 
   commitAgent(record: AgentRecord, event: AgentEvent): boolean {
@@ -221,7 +248,9 @@ export class Ledger {
     if (!step.accepted) return false;
     if (Object.keys(step.change).length > 0) {
       const hadEnded = record.endedAt !== null;
+      this.agentCounts[record.state] -= 1;
       Object.assign(record, step.change);
+      this.agentCounts[record.state] += 1;
       const type = agentFactType(event.type, record.state);
       // The stored record of one that had ended may have expired by now: the fact has to hold all of the new one.
       this.#outbox.facts.push(
@@ -231,6 +260,7 @@ export class Ledger {
       );
       this.#markAgentDirty(record.agentId);
       this.pool.put(record);
+      this.tally.countAgent(event.type === "Replaced" && !hadEnded ? "AgentReplaced" : type);
     }
     for (const effect of step.effects) this.ask(effect);
     return true;
@@ -288,7 +318,10 @@ export class Ledger {
 
   /** Derives every index from the restored records, and the follow-ups that a crash may have left undone. */
   deriveIndexes(): void {
-    for (const agent of this.agents.values()) this.pool.put(agent);
+    for (const agent of this.agents.values()) {
+      this.agentCounts[agent.state] += 1;
+      this.pool.put(agent);
+    }
     for (const record of this.tasks.values()) {
       if (endedStates.has(record.state)) {
         if (!isInternal(record)) this.counts[record.state] += 1;
@@ -302,7 +335,9 @@ export class Ledger {
     // Ended and needed by nobody, yet still among the live ones: a crash came before it was moved.
     for (const record of this.tasks.values()) {
       const { taskId } = record.spec;
-      if (endedStates.has(record.state) && !this.graph.hasDependents(taskId)) this.#markDirty(taskId);
+      if (!endedStates.has(record.state) || this.graph.hasDependents(taskId)) continue;
+      this.#markDirty(taskId);
+      this.dirtyEnded.add(taskId);
     }
   }
 
@@ -370,8 +405,15 @@ export class Ledger {
       this.usage.tokens.output += record.usage.tokens.output;
     }
     // Dependencies whose last dependent this was: their retention starts now.
-    for (const freed of this.graph.remove(taskId, dependencies)) this.#markDirty(freed);
-    for (const dependent of this.graph.dependentsOf(taskId) ?? []) {
+    for (const freed of this.graph.remove(taskId, dependencies)) {
+      const dependency = this.tasks.get(freed);
+      if (dependency === undefined || !endedStates.has(dependency.state)) continue;
+      this.#markDirty(freed);
+      this.dirtyEnded.add(freed);
+    }
+    const dependents = this.graph.dependentsOf(taskId);
+    if (dependents === undefined) this.dirtyEnded.add(taskId);
+    for (const dependent of dependents ?? []) {
       this.addFollowUp({ kind: "settleDependent", taskId: dependent, dependencyId: taskId });
     }
   }
@@ -419,8 +461,8 @@ export function isInternal({ spec }: TaskRecord): boolean {
   return spec.role?.kind === "workflowTask" || spec.role?.kind === "step";
 }
 
-function zeroCounts(): Record<StoredTaskState, number> {
-  return Object.fromEntries(storedTaskStates.map((state) => [state, 0])) as Record<StoredTaskState, number>;
+function zeroCounts<State extends string>(states: readonly State[]): Record<State, number> {
+  return Object.fromEntries(states.map((state) => [state, 0])) as Record<State, number>;
 }
 
 /** The name under which the journal keeps a transition. */

@@ -1,4 +1,9 @@
-/** Gives tasks that could start to agents with a free place, the most urgent task first. */
+/**
+ * Gives tasks that could start to agents with a free place, the most urgent task first.
+ *
+ * Only lines that may have such an agent are looked at: those that are new, and those that somebody who became free can
+ * serve. What waits for agents that are not there costs nothing, however much of it there is.
+ */
 import type { TaskRecord } from "../protocol/task-record.js";
 import { goesFirst } from "../scheduler/pick-task.js";
 import type { Line } from "../scheduler/ready-queue.js";
@@ -11,6 +16,8 @@ export class Placement {
   readonly #settings: CoreSettings;
   readonly #chance: Chance;
   readonly #workflows: Workflows;
+  /** Every line that an agent with a free place can serve is in it, and perhaps others. */
+  readonly #open = new Set<Line>();
 
   constructor(ledger: Ledger, settings: CoreSettings, chance: Chance, workflows: Workflows) {
     this.#workflows = workflows;
@@ -30,29 +37,24 @@ export class Placement {
    * decision of its own.
    */
   placeAll(at: number, afterEach: () => void): void {
-    if (this.#ledger.queue.size === 0) return;
-    const open = new Set<Line>();
-    for (const line of this.#ledger.queue.lines()) {
-      if (this.#ledger.pool.choose(line.capabilities) !== undefined) open.add(line);
+    const { queue, pool } = this.#ledger;
+    for (const line of queue.takeFresh()) this.#open.add(line);
+    for (const capabilities of pool.takeOpened()) {
+      for (const line of queue.servedBy(capabilities)) this.#open.add(line);
     }
-    while (open.size > 0) {
-      const next = firstOf(open, at);
+    while (this.#open.size > 0) {
+      const next = this.#next(at);
       if (next === undefined) return;
       const { line, record } = next;
-      // Activations and steps take a worker's time for a moment: a limit full of long tasks must not hold up what waits
-      // for their ends.
-      if (this.headroom <= 0 && !isInternal(record)) {
-        open.delete(line);
-        continue;
-      }
       const agentId = this.#agentFor(record);
       if (agentId === undefined) {
-        open.delete(line);
+        // An agent that just became full served other lines too.
+        for (const each of this.#open) if (pool.choose(each.capabilities) === undefined) this.#open.delete(each);
         continue;
       }
       const agent = this.#ledger.agents.get(agentId);
       if (agent === undefined) throw new Error(`agent ${agentId} is in the pool but has no record`);
-      this.#ledger.queue.takeFirst(line, record);
+      queue.takeFirst(line, record);
       if (this.#workflows.isActivation(record)) this.#workflows.beforeActivation(record, at);
       this.#ledger.commitTask(record, {
         type: "Assigned",
@@ -62,9 +64,22 @@ export class Placement {
         token: this.#chance.newToken(),
         answerBy: at + ANSWER_TIMEOUT_MS,
       });
-      if (line.size === 0) open.delete(line);
       afterEach();
     }
+  }
+
+  /** The most urgent task of the open lines; lines that have come to their end are taken out. */
+  #next(at: number): { readonly line: Line; readonly record: TaskRecord } | undefined {
+    let best: { line: Line; record: TaskRecord } | undefined;
+    for (const line of this.#open) {
+      const record = line.first(at);
+      if (record === undefined) this.#open.delete(line);
+      // Activations and steps take a worker's time for a moment: a limit full of long tasks must not hold up what waits
+      // for their ends.
+      else if (this.headroom <= 0 && !isInternal(record)) continue;
+      else if (best === undefined || goesFirst(record, best.record, at)) best = { line, record };
+    }
+    return best;
   }
 
   /** The preferred agent if it can take the task now, else the least loaded one that can. */
@@ -81,13 +96,4 @@ export class Placement {
       return preferredAgentId;
     return this.#ledger.pool.choose(requiredCapabilities, avoid);
   }
-}
-
-function firstOf(lines: ReadonlySet<Line>, at: number): { line: Line; record: TaskRecord } | undefined {
-  let best: { line: Line; record: TaskRecord } | undefined;
-  for (const line of lines) {
-    const record = line.first(at);
-    if (record !== undefined && (best === undefined || goesFirst(record, best.record, at))) best = { line, record };
-  }
-  return best;
 }

@@ -16,6 +16,9 @@ export const ANSWER_TIMEOUT_MS = 5_000;
 /** How long a task waits that an agent handed back without draining: it would hand it back again at once. */
 export const RELEASE_DELAY_MS = 500;
 
+/** Takeovers of an agent's id count within this many heartbeats: a minute at one each five seconds. */
+export const FLAPPING_WINDOW_HEARTBEATS = 12;
+
 /** A lost or departed agent's record is kept this long, so that its incarnations do not start again at 1. */
 export const AGENT_TOMBSTONE_MS = 7 * 86_400_000;
 

@@ -1,6 +1,7 @@
 /** Records as clients see them. */
 import type { TaskAssignment } from "../protocol/agent-message.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
+import type { AgentId } from "../protocol/ids.js";
 import type { RunRecord } from "../protocol/run-record.js";
 import type { AgentView } from "../protocol/system-message.js";
 import type { TaskState, TaskView } from "../protocol/task-message.js";
@@ -69,7 +70,13 @@ function runView(run: RunRecord): NonNullable<TaskView["run"]> {
   };
 }
 
-export function agentView(record: AgentRecord, ledger: Ledger, liveness: Liveness): AgentView {
+/** @param held agents that would be lost, were not so many of them silent at once */
+export function agentView(
+  record: AgentRecord,
+  ledger: Ledger,
+  liveness: Liveness,
+  held: ReadonlySet<AgentId>,
+): AgentView {
   const view: AgentView = {
     agentId: record.agentId,
     state: record.state,
@@ -81,11 +88,14 @@ export function agentView(record: AgentRecord, ledger: Ledger, liveness: Livenes
     metrics: liveness.metricsOf(record.agentId),
   };
   if (record.reason !== null) view.reason = record.reason;
+  if (held.has(record.agentId)) view.reason = `${record.reason}; ${HELD}`;
   if (record.metadata !== null) view.metadata = record.metadata;
   const seenAt = liveness.seenAt(record.agentId);
   if (seenAt !== null) view.lastSeenAt = seenAt;
   return view;
 }
+
+const HELD = "kept with its work for now (OBSERVER_SUSPECT), because most agents fell silent at once";
 
 /** What an agent is sent; null where the attempt is no longer under way. */
 export function assignmentOf(

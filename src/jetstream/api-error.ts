@@ -4,6 +4,7 @@ import {
   DrainingConnectionError,
   InvalidArgumentError,
   NoRespondersError,
+  PermissionViolationError,
   RequestError,
   TimeoutError,
 } from "@nats-io/transport-node";
@@ -111,12 +112,25 @@ export function storageError(error: unknown, doing: string): PerdureError {
       { cause: error },
     );
   }
+  const violation = violationError(error, doing);
+  if (violation !== undefined) return violation;
   if (error instanceof InvalidArgumentError) throw error;
   if (error instanceof ClosedConnectionError || error instanceof DrainingConnectionError) {
     return new PerdureError("CONNECTION_FAILED", `Could not ${doing}: the connection is closed.`, { cause: error });
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new PerdureError("STORAGE_UNAVAILABLE", `Could not ${doing}: ${reason}.`, { cause: error });
+}
+
+/** Our error for what permissions forbid, which no further try would change; undefined for anything else. */
+export function violationError(error: unknown, doing: string): PerdureError | undefined {
+  const violation = [error, causeOf(error)].find((fault) => fault instanceof PermissionViolationError);
+  if (violation === undefined) return undefined;
+  return new PerdureError(
+    "PERMISSION_DENIED",
+    `Could not ${doing}: the server's permissions do not let this user ${violation.operation === "publish" ? "publish" : "subscribe"} to ${violation.subject}.`,
+    { details: { subject: violation.subject }, cause: error },
+  );
 }
 
 /** A read that failed like this may simply be asked again: a cluster elects a leader, a server restarts. */

@@ -1,5 +1,4 @@
 import {
-  AuthorizationError,
   ClosedConnectionError,
   connect as connectNats,
   createInbox,
@@ -7,13 +6,16 @@ import {
   type Msg,
   type NatsConnection,
   type NodeConnectionOptions,
+  PermissionViolationError,
+  type ServerInfo,
 } from "@nats-io/transport-node";
 import { PerdureError } from "../errors.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
+import { ConnectTimeout, connectError } from "./connect-error.js";
+import { addressesOf, type ConnectionOptions, libraryOptionsFor } from "./connection-options.js";
 import { InboundMessage } from "./inbound-message.js";
 import { rememberNats } from "./nats-of.js";
 import { PendingReplies } from "./pending-replies.js";
-import { parseServerUrl, type ServerAddress } from "./server-url.js";
 import { WireHeaders } from "./wire-headers.js";
 
 /** One message as it came from the server. */
@@ -51,6 +53,8 @@ export interface Connection {
   readonly url: string;
   readonly serverVersion: string;
   readonly maxPayloadBytes: number;
+  /** The connection is lost and tries to come back. What is published meanwhile is mostly lost. */
+  readonly isReconnecting: boolean;
   /**
    * Fire and forget; lost with the connection, and mostly lost while there is none: the library buffers it, but each
    * new dial empties that buffer.
@@ -60,12 +64,19 @@ export interface Connection {
   /**
    * Resolves with the one answer. A lost connection does not fail it: the answer may still come after the next one.
    * @throws PerdureError REQUEST_TIMED_OUT after `timeoutMs`, NO_RESPONDERS at once where nobody listens,
-   *   CONNECTION_FAILED where the connection was closed, PAYLOAD_TOO_LARGE above the server's limit. An aborted
-   *   request rejects with the signal's reason.
+   *   PERMISSION_DENIED at once where we may not publish there, CONNECTION_FAILED where the connection was closed,
+   *   PAYLOAD_TOO_LARGE above the server's limit. An aborted request rejects with the signal's reason.
    */
   request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message>;
-  /** A handler that throws is logged with the subject; the subscription and the connection live on. */
-  subscribe(subject: string, handler: (message: Message) => void): Subscription;
+  /**
+   * A handler that throws is logged with the subject; the subscription and the connection live on.
+   * @param onRefused called where permissions do not allow it; nothing arrives then. It is logged in any case.
+   */
+  subscribe(
+    subject: string,
+    handler: (message: Message) => void,
+    onRefused?: (error: PerdureError) => void,
+  ): Subscription;
   /** A reply prefix of this connection's own, for subjects of the form `<inbox>.<anything>`. */
   newInbox(): string;
   /** Returns what ends the listening. */
@@ -80,8 +91,7 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export interface ConnectOptions {
-  /** Credentials in a URL count unless given here. */
+export interface ConnectOptions extends ConnectionOptions {
   readonly servers: string | readonly string[];
   /** Shown in the server's list of connections. */
   readonly name: string;
@@ -91,10 +101,6 @@ export interface ConnectOptions {
   readonly reconnectWaitMs?: number;
   /** Default -1: for ever. */
   readonly maxReconnects?: number;
-  readonly token?: string | undefined;
-  readonly user?: string | undefined;
-  readonly password?: string | undefined;
-  readonly inboxPrefix?: string | undefined;
   readonly logger: Logger;
 }
 
@@ -110,14 +116,20 @@ const RECONNECT_WAIT_MS = 1_000;
 /** Spreads the reconnects of many clients; the library's default of 100 ms would dominate a short wait. */
 const RECONNECT_JITTER_MS_MAX = 100;
 
-/** @throws PerdureError CONNECTION_FAILED if no server answers within `connectionTimeoutMs`. */
+/**
+ * @throws PerdureError CONNECTION_FAILED if no server answers within `connectionTimeoutMs`, or none lets us in; USAGE for
+ *   credentials that cannot be used, before anything is dialled.
+ */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const addresses = [options.servers].flat().map(parseServerUrl);
   const { connectionTimeoutMs = CONNECTION_TIMEOUT_MS } = options;
-  const dialled = connectNats(libraryOptions(options, addresses, connectionTimeoutMs));
+  const addresses = addressesOf(options.servers);
+  const dialled = connectNats({
+    ...libraryOptionsFor(options, addresses, options.logger),
+    ...livelinessOptions(options, connectionTimeoutMs),
+  });
   let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${connectionTimeoutMs} ms`)), connectionTimeoutMs);
+    timer = setTimeout(() => reject(new ConnectTimeout(`no answer in ${connectionTimeoutMs} ms`)), connectionTimeoutMs);
   });
   try {
     return new NatsBackedConnection(await Promise.race([dialled, timedOut]), options);
@@ -130,66 +142,56 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-function libraryOptions(
-  options: ConnectOptions,
-  addresses: readonly ServerAddress[],
-  connectionTimeoutMs: number,
-): NodeConnectionOptions {
+function livelinessOptions(options: ConnectOptions, connectionTimeoutMs: number): NodeConnectionOptions {
   const { reconnectWaitMs = RECONNECT_WAIT_MS, maxReconnects = -1 } = options;
-  const token = options.token ?? addresses.find((address) => address.token !== undefined)?.token;
-  const inUrl = addresses.find((address) => address.user !== undefined);
-  const user = options.user ?? inUrl?.user;
-  const password = options.password ?? inUrl?.password;
   return {
-    servers: addresses.map((address) => address.host),
     name: options.name,
     timeout: connectionTimeoutMs,
     reconnect: true,
     reconnectTimeWait: reconnectWaitMs,
     reconnectJitter: Math.min(RECONNECT_JITTER_MS_MAX, reconnectWaitMs),
+    reconnectJitterTLS: Math.min(RECONNECT_JITTER_MS_MAX, reconnectWaitMs),
     maxReconnectAttempts: maxReconnects,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
     // Costs a stack trace for each request otherwise.
     noAsyncTraces: true,
-    ...(token === undefined ? {} : { token }),
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { pass: password }),
-    ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
   };
-}
-
-function connectError(addresses: readonly ServerAddress[], cause: unknown): PerdureError {
-  const urls = addresses.map((address) => address.shown).join(", ");
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const advice =
-    cause instanceof AuthorizationError
-      ? "The server refused the credentials: check token, user and password."
-      : "Start a server with `perdure dev`, or set NATS_URL to one that runs.";
-  return new PerdureError("CONNECTION_FAILED", `Cannot connect to NATS at ${urls}: ${reason}. ${advice}`, {
-    details: { urls },
-    cause,
-  });
 }
 
 class NatsBackedConnection implements Connection {
   readonly #nats: NatsConnection;
   readonly #logger: Logger;
+  readonly #handlerThrew: SampledLog;
+  readonly #reportedError: SampledLog;
   readonly #inboxPrefix: string | undefined;
   readonly #replyPrefix: string;
   readonly #replies = new PendingReplies<Message>(() => performance.now());
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
   #requestCount = 0;
+  /** Without permission to hear answers no request can have one. */
+  #repliesRefused: PerdureError | undefined;
   #connected = true;
   #ended: Promise<void> | undefined;
+  #lastIntroduction: ServerInfo | undefined;
 
   constructor(nats: NatsConnection, options: ConnectOptions) {
     this.#nats = nats;
     this.#logger = options.logger;
+    this.#handlerThrew = new SampledLog(options.logger, "error", "a message handler threw; the message is dropped");
+    this.#reportedError = new SampledLog(options.logger, "error", "NATS reported an error");
     this.#inboxPrefix = options.inboxPrefix;
     rememberNats(this, nats);
+    this.#lastIntroduction = nats.info;
     this.#replyPrefix = `${this.newInbox()}.`;
-    this.subscribe(`${this.#replyPrefix}*`, (message) => this.#onReply(message));
+    this.subscribe(
+      `${this.#replyPrefix}*`,
+      (message) => this.#onReply(message),
+      (error) => {
+        this.#repliesRefused = error;
+        this.#replies.failAll(error);
+      },
+    );
     void this.#watchStatus();
     void nats.closed().then((error) => this.#onClosed(error instanceof Error ? error : undefined));
   }
@@ -199,11 +201,15 @@ class NatsBackedConnection implements Connection {
   }
 
   get serverVersion(): string {
-    return this.#nats.info?.version ?? "unknown";
+    return this.#introduction()?.version ?? "unknown";
   }
 
   get maxPayloadBytes(): number {
-    return this.#nats.info?.max_payload ?? 0;
+    return this.#introduction()?.max_payload ?? 0;
+  }
+
+  get isReconnecting(): boolean {
+    return !(this.#connected || this.#nats.isClosed());
   }
 
   publish(subject: string, body: Uint8Array | string, options?: PublishOptions): void {
@@ -211,6 +217,7 @@ class NatsBackedConnection implements Connection {
   }
 
   request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message> {
+    if (this.#repliesRefused !== undefined) return Promise.reject(this.#repliesRefused);
     this.#requestCount += 1;
     const token = this.#requestCount.toString(36);
     const answer = this.#replies.wait(token, subject, options.timeoutMs, options.signal);
@@ -222,18 +229,23 @@ class NatsBackedConnection implements Connection {
     return answer;
   }
 
-  subscribe(subject: string, handler: (message: Message) => void): Subscription {
+  subscribe(
+    subject: string,
+    handler: (message: Message) => void,
+    onRefused?: (error: PerdureError) => void,
+  ): Subscription {
     const subscription = this.#nats.subscribe(subject, {
       callback: (error: Error | null, msg: Msg) => {
         if (error !== null) {
           this.#logger.error({ subject, err: error }, "subscription refused by the server");
+          onRefused?.(permissionError("subscribe to", subject, error));
           return;
         }
         // An exception that leaves this callback would end the connection's reader: the process would live on, deaf.
         try {
           handler(new InboundMessage(msg));
         } catch (thrown) {
-          this.#logger.error({ subject: msg.subject, err: thrown }, "a message handler threw; the message is dropped");
+          this.#handlerThrew.write({ subject: withoutInboxParts(msg.subject), err: thrown });
         }
       },
     });
@@ -304,6 +316,15 @@ class NatsBackedConnection implements Connection {
     );
   }
 
+  /**
+   * What the server said of itself when the connection was made. The library forgets it while a connection is lost; then the
+   * last one holds, or every message would be too large for a server that takes none.
+   */
+  #introduction(): ServerInfo | undefined {
+    this.#lastIntroduction = this.#nats.info ?? this.#lastIntroduction;
+    return this.#lastIntroduction;
+  }
+
   #onReply(message: Message): void {
     const token = message.subject.slice(this.#replyPrefix.length);
     if (message.statusCode === 503) {
@@ -325,16 +346,25 @@ class NatsBackedConnection implements Connection {
           break;
         case "reconnect":
           this.#connected = true;
+          // Other credentials, or other permissions, may hold now; if not, the server says so again.
+          this.#repliesRefused = undefined;
           this.#logger.info({ url: this.url }, "reconnected to NATS");
           this.#emit("reconnected");
           break;
         case "error":
-          this.#logger.error({ url: this.url, err: status.error }, "NATS reported an error");
+          this.#reportedError.write({ url: this.url, err: status.error });
+          if (status.error instanceof PermissionViolationError) this.#onRefusedPublish(status.error);
           break;
         default:
           break;
       }
     }
+  }
+
+  /** The server does not say which of several messages it was, but the others on that subject fare no better. */
+  #onRefusedPublish(violation: PermissionViolationError): void {
+    if (violation.operation !== "publish") return;
+    this.#replies.failSubject(violation.subject, permissionError("publish to", violation.subject, violation));
   }
 
   #onClosed(error: Error | undefined): void {
@@ -370,11 +400,24 @@ class NatsBackedConnection implements Connection {
   }
 }
 
+/** What follows in an inbox may name an attempt by its token. */
+function withoutInboxParts(subject: string): string {
+  return subject.startsWith("_INBOX") ? subject.split(".").slice(0, 2).join(".") : subject;
+}
+
 /** What our own headers can add to a body; a throw for another reason is then still told apart from a too large one. */
 const HEADER_BYTES_MAX = 4_096;
 
 function closedError(url: string, cause: unknown): PerdureError {
   return new PerdureError("CONNECTION_FAILED", `The connection to ${url} is closed.`, { details: { url }, cause });
+}
+
+function permissionError(doing: string, subject: string, cause: Error): PerdureError {
+  return new PerdureError(
+    "PERMISSION_DENIED",
+    `The server's permissions do not let this user ${doing} ${subject}; nothing was done. Compare its permissions with docs/operations.md, and the inbox prefix where it is about answers.`,
+    { details: { subject }, cause },
+  );
 }
 
 function noRespondersError(subject: string): PerdureError {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.js";
 import { PerdureError } from "../errors.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { META_KEYS } from "../protocol/topology.js";
 import { apiCodes, isPassingFault, refusalError } from "./api-error.js";
 import { subjectOfKey } from "./bucket-names.js";
@@ -21,6 +21,10 @@ import { ttlHeader } from "./ttl-header.js";
  * the time only: the server's clock starts later, so nobody else can have it by then. A renewal whose acknowledgement was
  * lost is recognised by the holder's id.
  *
+ * A lease that ran out is not lost yet: as long as nobody took it, the next renewal that gets through holds it again. To
+ * give the term up for a server that was away, or a machine that was busy, would be to recover all of the state for nothing,
+ * and where that takes longer than a lease, again and again.
+ *
  * A crash leaves the key until it expires. A process that finds the holder dead on its own machine takes it at once.
  */
 export interface LeaderLeaseOptions {
@@ -30,8 +34,10 @@ export interface LeaderLeaseOptions {
   readonly renewIntervalMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called once, when the lease was lost to another, or could not be renewed in time; not after `release`. */
-  readonly onLost: (reason: string) => void;
+  /** Called once, when another has the lease; not after `release`. */
+  readonly onLost: () => void;
+  /** Called after each try to renew the lease. */
+  readonly onRenewal?: (outcome: "renewed" | "failed") => void;
 }
 
 /** What the key says. */
@@ -55,9 +61,10 @@ export class LeaderLease {
   /** Monotonic time at which the last acknowledged renewal was sent. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #state: "waiting" | "held" | "lost" | "released" = "waiting";
-  #expiry: NodeJS.Timeout | undefined;
   #renewing: Promise<void> = Promise.resolve();
   readonly #stopRenewing = new AbortController();
+  readonly #unreachable: SampledLog;
+  readonly #unrenewed: SampledLog;
 
   constructor(connection: Connection, options: LeaderLeaseOptions) {
     if (options.leaseMs < 1_000 || options.leaseMs % 1_000 !== 0) {
@@ -65,11 +72,17 @@ export class LeaderLease {
     }
     this.#connection = connection;
     this.#options = options;
+    const { logger } = options;
+    // A standby looks ten times a second.
+    this.#unreachable = new SampledLog(logger, "warn", "cannot reach the leader's lease now; trying again", {
+      linesMax: 1,
+    });
+    this.#unrenewed = new SampledLog(logger, "warn", "could not renew the lease; trying again");
   }
 
   /**
-   * Whether this process leads for certain at this moment. False also after the process was stopped for longer than the
-   * lease, before any timer has run.
+   * Whether this process leads for certain at this moment. False as long as the lease has run out, also right after the
+   * process was stopped for longer than that.
    */
   get isHeld(): boolean {
     return this.#state === "held" && this.#remainingMs() > 0;
@@ -87,7 +100,6 @@ export class LeaderLease {
       await delay(POLL_INTERVAL_MS, undefined, { signal });
     }
     this.#state = "held";
-    this.#armExpiry();
     this.#renewing = this.#keepRenewing();
   }
 
@@ -96,7 +108,6 @@ export class LeaderLease {
     const wasHeld = this.#state === "held";
     this.#state = "released";
     this.#stopRenewing.abort();
-    clearTimeout(this.#expiry);
     await this.#renewing;
     if (!wasHeld) return;
     try {
@@ -108,7 +119,7 @@ export class LeaderLease {
 
   /** @returns whether the lease is ours now */
   async #tryTake(): Promise<boolean> {
-    const { bucket, logger } = this.#options;
+    const { bucket } = this.#options;
     try {
       const found = await readKey(this.#connection, bucket, META_KEYS.leader);
       if (!this.#mayTake(found)) return false;
@@ -117,7 +128,7 @@ export class LeaderLease {
       return (await this.#put(this.#ownValue())) === "written";
     } catch (error) {
       if (!isUndecided(error)) throw error;
-      logger.warn({ err: error }, "cannot reach the leader's lease now; trying again");
+      this.#unreachable.write({ err: error });
       return false;
     }
   }
@@ -136,7 +147,9 @@ export class LeaderLease {
     const { signal } = this.#stopRenewing;
     let pauseMs = this.#options.renewIntervalMs;
     while (await elapsed(pauseMs, signal)) {
-      pauseMs = (await this.#renewOnce()) ? this.#options.renewIntervalMs : POLL_INTERVAL_MS;
+      const renewed = await this.#renewOnce();
+      if (!signal.aborted) this.#options.onRenewal?.(renewed ? "renewed" : "failed");
+      pauseMs = renewed ? this.#options.renewIntervalMs : POLL_INTERVAL_MS;
     }
   }
 
@@ -144,32 +157,18 @@ export class LeaderLease {
   async #renewOnce(): Promise<boolean> {
     try {
       if ((await this.#put(this.#ownValue())) === "written") return true;
-      if ((await this.#readBack()) === "another's") this.#lose("another orchestrator has it");
+      if ((await this.#readBack()) === "another's") this.#lose();
     } catch (error) {
-      this.#options.logger.warn(
-        { err: error, remainingMs: this.#remainingMs() },
-        "could not renew the lease; trying again",
-      );
+      this.#unrenewed.write({ err: error, remainingMs: Math.round(this.#remainingMs()) });
     }
     return false;
   }
 
-  /** Timers are late in a process that was stopped; `isHeld` never is. */
-  #armExpiry(): void {
-    clearTimeout(this.#expiry);
-    this.#expiry = setTimeout(
-      () => (this.#remainingMs() > 0 ? this.#armExpiry() : this.#lose("it was not renewed in time")),
-      Math.max(1, Math.ceil(this.#remainingMs())),
-    );
-    this.#expiry.unref();
-  }
-
-  #lose(reason: string): void {
+  #lose(): void {
     if (this.#state !== "held") return;
     this.#state = "lost";
     this.#stopRenewing.abort();
-    clearTimeout(this.#expiry);
-    this.#options.onLost(reason);
+    this.#options.onLost();
   }
 
   #remainingMs(): number {
@@ -198,7 +197,6 @@ export class LeaderLease {
     if (ack.outcome === "stored") {
       this.#revision = ack.sequence;
       this.#renewedAt = sentAt;
-      if (this.#state === "held") this.#armExpiry();
       return "written";
     }
     const { code } = ack.refusal;
@@ -238,7 +236,7 @@ function isUndecided(error: unknown): boolean {
   return isPassingFault(error) || (error instanceof PerdureError && codes.includes(error.code));
 }
 
-function parseHolder(value: unknown): LeaseHolder | null {
+export function parseHolder(value: unknown): LeaseHolder | null {
   if (typeof value !== "object" || value === null) return null;
   if (!("holderId" in value && "host" in value && "pid" in value && "pidScope" in value)) return null;
   const { holderId, host, pid, pidScope } = value;

@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { nanosFromMs } from "../protocol/time.js";
-import { apiCodes, refusalError, refusalOf } from "./api-error.js";
+import { apiCodes, refusalError, refusalOf, violationError } from "./api-error.js";
 import { Backoff } from "./backoff.js";
 import type { Connection, Message, Subscription } from "./connection.js";
 import { managerOf } from "./jetstream-manager.js";
@@ -86,7 +86,7 @@ export class OrderedReader {
   /** Goes on with a new consumer from `startAt()`. */
   restart(reason: string): void {
     if (this.#stopped) return;
-    this.#options.logger.info({ stream: this.#options.stream, reason }, "reading the stream through a new consumer");
+    this.#options.logger.debug({ stream: this.#options.stream, reason }, "reading the stream through a new consumer");
     void this.#start();
   }
 
@@ -146,8 +146,12 @@ export class OrderedReader {
   #onStartFailed(error: unknown): void {
     const { stream, logger } = this.#options;
     const refusal = refusalOf(error);
-    if (refusal?.code === apiCodes.streamNotFound) {
-      this.#fail(refusalError(refusal, `read stream ${stream}`, error));
+    const lasting =
+      refusal?.code === apiCodes.streamNotFound
+        ? refusalError(refusal, `read stream ${stream}`, error)
+        : violationError(error, `read stream ${stream}`);
+    if (lasting !== undefined) {
+      this.#fail(lasting);
       return;
     }
     const delayMs = this.#backoff.nextDelayMs();
@@ -187,12 +191,14 @@ export class OrderedReader {
       this.restart(`the server ended the consumer (${message.statusCode ?? "no status"})`);
       return;
     }
-    const goOnAt = message.reply ?? message.header("Nats-Consumer-Stalled");
+    const stalledAt = message.header("Nats-Consumer-Stalled");
+    const goOnAt = message.reply ?? stalledAt;
     if (goOnAt !== undefined) this.#options.onFlowControl(this.#permission(goOnAt));
     if (message.reply !== undefined) return;
     const deliveredByServer = Number(message.header("Nats-Last-Consumer") ?? "0");
     if (deliveredByServer > this.#deliverySequence) this.restart("messages were lost on the way");
-    else this.#options.onIdle?.();
+    // One that stands still for our permission beats as well, and has more to deliver.
+    else if (stalledAt === undefined) this.#options.onIdle?.();
   }
 
   #permission(goOnAt: string): () => void {

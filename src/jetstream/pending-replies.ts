@@ -66,6 +66,11 @@ export class PendingReplies<M> {
     this.#take(token)?.reject(error);
   }
 
+  /** Fails all that were asked on this subject. */
+  failSubject(subject: string, error: Error): void {
+    for (const [token, pending] of [...this.#byToken]) if (pending.subject === subject) this.fail(token, error);
+  }
+
   failAll(error: Error): void {
     for (const token of [...this.#byToken.keys()]) this.fail(token, error);
     clearTimeout(this.#timer);

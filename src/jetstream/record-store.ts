@@ -6,6 +6,7 @@ import { apiCodes, refusalError } from "./api-error.js";
 import { BATCH_MESSAGES_MAX, type BatchMessage, publishBatch } from "./atomic-batch.js";
 import { keyOfSubject, streamOfBucket, subjectOfKey } from "./bucket-names.js";
 import type { Connection } from "./connection.js";
+import { managerOf } from "./jetstream-manager.js";
 import type { StreamMessage } from "./ordered-reader.js";
 import { readToEnd } from "./read-to-end.js";
 import { askUntilAnswered, type SendOptions, sendUntilAnswered } from "./send-until-answered.js";
@@ -22,6 +23,11 @@ import { ttlHeader } from "./ttl-header.js";
  *
  * A crash between two batches of one `write` leaves the first applied. The journal still has all of it, and the next
  * leader writes it again.
+ *
+ * A deleted key leaves a tombstone that never expires. With its last message gone, by expiry or deletion, a server that
+ * is killed brings back the one before it: what was overwritten is not noted as deleted on disk, and only the later
+ * message shows that it was (seen with 2.15, each time). So tombstones go the one way that holds: now and then every record is
+ * written anew and all that lies before is purged.
  */
 export interface RecordStoreOptions {
   readonly bucket: string;
@@ -58,8 +64,12 @@ interface FenceValue {
 /** A batch is held in memory by client and server until it commits. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
-/** A tombstone tells watchers of the deletion and then goes too; this is the shortest life the server knows. */
-const TOMBSTONE_TTL_MS = 1_000;
+/**
+ * Tombstones are swept out beyond so many, or beyond so many for each record, whichever is more: a new leader reads
+ * them all, and each sweep writes all records.
+ */
+const TOMBSTONES_MAX = 5_000;
+const TOMBSTONES_PER_RECORD_MAX = 2;
 
 export class RecordStore {
   readonly #connection: Connection;
@@ -68,6 +78,9 @@ export class RecordStore {
   readonly #holderId = randomUUID();
   #fenceRevision = 0;
   #writeCount = 0;
+  /** Since the last sweep, and about as many of them as the stream holds. */
+  #tombstones = 0;
+  #recordsAtSweep = 0;
   #state: "unfenced" | "idle" | "writing" | "fenced" = "unfenced";
 
   constructor(connection: Connection, options: RecordStoreOptions) {
@@ -92,8 +105,8 @@ export class RecordStore {
   }
 
   /**
-   * Writes the changes in order, in batches of up to 999. One call at a time. Time-outs and lost connections are waited
-   * out.
+   * Writes the changes in order, in batches of up to 999, and sweeps where there are too many tombstones. One call at a
+   * time. Time-outs and lost connections are waited out.
    * @throws PerdureError STORAGE_FULL and other refusals; CONNECTION_FAILED; the signal's reason. What was written then
    *   is unknown; write it again.
    */
@@ -104,16 +117,24 @@ export class RecordStore {
       const outcome = await this.#writeBatch(batch, signal);
       if (outcome.outcome === "fenced") return outcome;
     }
-    return { outcome: "written" };
+    for (const { value } of changes) if (value === null) this.#tombstones += 1;
+    const tombstonesMax = Math.max(TOMBSTONES_MAX, TOMBSTONES_PER_RECORD_MAX * this.#recordsAtSweep);
+    return this.#tombstones > tombstonesMax ? this.#sweep(signal) : { outcome: "written" };
   }
 
   /** Every record, each once. Take the fence first: then nobody changes them meanwhile. */
   async *loadAll(signal?: AbortSignal): AsyncGenerator<StoredRecord> {
+    this.#tombstones = 0;
+    this.#recordsAtSweep = 0;
     for await (const arrived of this.#readAll("full", signal)) {
       for (const message of arrived) {
         const key = keyOfSubject(this.#bucket, message.subject);
-        // A tombstone has no body; headers are looked at only then, because taking them apart costs more than the rest.
-        if (key === FENCE_KEY || (message.data.byteLength === 0 && isTombstone(message))) continue;
+        if (key === FENCE_KEY) continue;
+        if (isTombstone(message)) {
+          this.#tombstones += 1;
+          continue;
+        }
+        this.#recordsAtSweep += 1;
         const value = decodeJson(message.data);
         if (!value.ok) throw damagedRecord(this.#bucket, key, message.sequence, value.failure.message);
         yield { key, value: value.value, revision: message.sequence };
@@ -147,6 +168,44 @@ export class RecordStore {
   /** As the stream's leader has it; null if there is none. */
   async get(key: string): Promise<unknown> {
     return (await readKey(this.#connection, this.#bucket, key))?.value ?? null;
+  }
+
+  /**
+   * Writes every record behind a fence and purges what lies before it. A leader that was replaced meanwhile is refused, or
+   * purges only what it had written anew. A crash in between leaves some records twice, of which the later one counts.
+   * Times to live are not kept: buckets whose records expire have no deletions.
+   */
+  async #sweep(signal: AbortSignal | undefined): Promise<WriteOutcome> {
+    const fenced = await this.#writeBatch([], signal);
+    if (fenced.outcome === "fenced") return fenced;
+    const keepFrom = this.#fenceRevision;
+    let kept = 0;
+    // What is written here would be read as well, for ever.
+    for await (const arrived of this.#readAll("full", signal)) {
+      const records = this.#recordsAmong(arrived.filter(({ sequence }) => sequence < keepFrom));
+      for (const batch of batchesOf(records)) {
+        const outcome = await this.#writeBatch(batch, signal);
+        if (outcome.outcome === "fenced") return outcome;
+      }
+      kept += records.length;
+      if (arrived.some(({ sequence }) => sequence >= keepFrom)) break;
+    }
+    const { streams } = await managerOf(this.#connection);
+    await askUntilAnswered(
+      this.#connection,
+      () => streams.purge(streamOfBucket(this.#bucket), { seq: keepFrom }),
+      this.#sendOptions(`purge bucket ${this.#bucket} before ${keepFrom}`, signal),
+    );
+    this.#tombstones = 0;
+    this.#recordsAtSweep = kept;
+    return { outcome: "written" };
+  }
+
+  #recordsAmong(messages: readonly StreamMessage[]): readonly RecordChange[] {
+    return messages.flatMap((message) => {
+      const key = keyOfSubject(this.#bucket, message.subject);
+      return key === FENCE_KEY || isTombstone(message) ? [] : [{ key, value: message.data }];
+    });
   }
 
   #readAll(
@@ -230,16 +289,16 @@ export class RecordStore {
   }
 }
 
+/** A tombstone has no body; headers are looked at only then, because taking them apart costs more than the rest. */
 function isTombstone(message: StreamMessage): boolean {
-  return message.header(OPERATION_HEADER) !== undefined;
+  return message.data.byteLength === 0 && message.header(OPERATION_HEADER) !== undefined;
 }
 
 function messageOf(bucket: string, change: RecordChange): BatchMessage {
   const subject = subjectOfKey(bucket, change.key);
   if (change.value === null) {
     // Buckets keep one message for each key, so this replaces the record; no roll-up is needed.
-    const headers = { [OPERATION_HEADER]: OPERATION_DELETE, ...ttlHeader(TOMBSTONE_TTL_MS) };
-    return { subject, body: "", headers };
+    return { subject, body: "", headers: { [OPERATION_HEADER]: OPERATION_DELETE } };
   }
   if (change.ttlMs === undefined) return { subject, body: change.value };
   return { subject, body: change.value, headers: ttlHeader(change.ttlMs) };

@@ -1,5 +1,7 @@
 import { type Service, Svcm } from "@nats-io/services";
 import type { Logger } from "../logger.js";
+import { ErrorCode } from "../protocol/error-code.js";
+import { statusCodeOf } from "../protocol/status-code.js";
 import type { Connection, Message, PublishOptions } from "./connection.js";
 import { InboundMessage } from "./inbound-message.js";
 import { natsOf } from "./nats-of.js";
@@ -35,7 +37,7 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-const SERVICE_NAME = "perdure";
+export const SERVICE_NAME = "perdure";
 
 /** What ADR-32 calls "no queue group". */
 const NO_QUEUE = "";
@@ -74,28 +76,19 @@ function addEndpoint(connection: Connection, service: Service, endpoint: Endpoin
           if (reply !== undefined) connection.publish(reply, body, errorHeaders(errorCode));
         });
       } catch (thrown) {
-        logger.error({ endpoint: endpoint.name, err: thrown }, "a request handler threw; the request got no answer");
+        logger.error({ request: endpoint.name, err: thrown }, "a request handler threw; the request got no answer");
       }
     },
   });
 }
 
-/** ADR-32 wants a number as in HTTP beside the text. What is not said here is the asker's mistake. */
+/** Of a code this version does not know: the asker's mistake, like most. */
 const STATUS_DEFAULT = 400;
-const statusOfCode: Readonly<Record<string, number>> = {
-  NOT_FOUND: 404,
-  ID_CONFLICT: 409,
-  PAYLOAD_TOO_LARGE: 413,
-  QUEUE_FULL: 429,
-  INTERNAL: 500,
-  NOT_READY: 503,
-  STORAGE_FULL: 503,
-  STORAGE_UNAVAILABLE: 503,
-};
 
 /** What marks an answer as a refusal; nothing for one that is none. */
 export function errorHeaders(errorCode: string | undefined): PublishOptions {
   if (errorCode === undefined) return {};
-  const status = statusOfCode[errorCode] ?? STATUS_DEFAULT;
+  const known = ErrorCode.safeParse(errorCode);
+  const status = known.success ? statusCodeOf(known.data) : STATUS_DEFAULT;
   return { headers: { "Nats-Service-Error": errorCode, "Nats-Service-Error-Code": String(status) } };
 }

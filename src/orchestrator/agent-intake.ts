@@ -1,10 +1,10 @@
 /** What agents say over core NATS -> events of the core: registrations, statuses, heartbeats, and that nobody listens. */
 import type { Clock } from "../clock.js";
-import type { Instant } from "../core/agent-duties.js";
+import type { Instant } from "../core/agent-reports.js";
 import type { Core } from "../core/core.js";
 import type { Connection, Message, Subscription } from "../jetstream/connection.js";
 import { errorHeaders } from "../jetstream/service-endpoint.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import {
   AgentRegistrationMessage,
   AgentReportMessage,
@@ -19,7 +19,9 @@ import { FIELD_BYTES_MAX } from "../protocol/limits.js";
 import type { ParseFailure } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { CommitLoop } from "./commit-loop.js";
+import type { ProcessTally } from "./process-tally.js";
 import type { Respond } from "./release.js";
+import { provenName } from "./requester.js";
 import type { Stamp } from "./run-effects.js";
 
 const NO_RESPONDERS = 503;
@@ -32,16 +34,19 @@ export interface AgentIntakeOptions {
   readonly stamp: Stamp;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
   readonly heartbeatIntervalMs: number;
   readonly undeliveredInbox: string;
 }
 
 export class AgentIntake {
   readonly #options: AgentIntakeOptions;
+  readonly #dropped: SampledLog;
   #subscriptions: Subscription[] = [];
 
   constructor(options: AgentIntakeOptions) {
     this.#options = options;
+    this.#dropped = new SampledLog(options.logger, "warn", "a message of an agent was dropped");
   }
 
   start(): void {
@@ -62,6 +67,14 @@ export class AgentIntake {
     const parsed = decodeRequest(AgentRegistrationMessage, message.data);
     if (!parsed.ok) {
       this.#refuse(message, parsed.failure);
+      return;
+    }
+    const name = provenName(message);
+    if (name !== undefined && name !== parsed.value.registration.agentId) {
+      this.#refuse(message, {
+        code: "PERMISSION_DENIED",
+        message: `user "${name}" may register as agent ${name} only, and not as ${parsed.value.registration.agentId}`,
+      });
       return;
     }
     if (this.#refuseTooLarge(message, "metadata", parsed.value.registration.metadata)) return;
@@ -111,7 +124,8 @@ export class AgentIntake {
       return;
     }
     if (this.#refuseTooLarge(message, "metrics", parsed.value.metrics)) return;
-    const { core, loop, stamp, heartbeatIntervalMs, subjects, connection } = this.#options;
+    const { core, loop, stamp, heartbeatIntervalMs, subjects, connection, tally } = this.#options;
+    tally.core.heartbeats += 1;
     const { state, incarnation, cancel } = core.heartbeat(sender, parsed.value, this.#now());
     const status = { agentId: sender, state, ...(incarnation === null ? {} : { incarnation }), heartbeatIntervalMs };
     const respond = this.#responder(message);
@@ -153,14 +167,15 @@ export class AgentIntake {
   /** Says what is wrong to whoever asked; others read it in the log. */
   #refuse(message: Message, { code, message: why }: Refused): void {
     const { subject } = message;
-    this.#options.logger.warn({ subject, code, why }, "a message of an agent was dropped");
+    this.#options.tally.droppedMessages.add(code);
+    this.#dropped.write({ subject, code, reason: why });
     const text = `message on ${subject} dropped: ${why}`;
     this.#responder(message)?.(this.#options.stamp({ error: { code, message: text } }), code);
   }
 }
 
 interface Refused {
-  readonly code: ParseFailure["code"] | "PAYLOAD_TOO_LARGE";
+  readonly code: ParseFailure["code"] | "PAYLOAD_TOO_LARGE" | "PERMISSION_DENIED";
   readonly message: string;
 }
 

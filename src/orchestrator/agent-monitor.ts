@@ -6,7 +6,8 @@
 import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import type { Connection, Subscription } from "../jetstream/connection.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
+import type { ProcessTally } from "./process-tally.js";
 
 /**
  * A tick this late is a pause, not jitter; or as late as one heartbeat, where that is less: agents may be silent for
@@ -19,6 +20,7 @@ export interface AgentMonitorOptions {
   readonly connection: Connection;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
   readonly heartbeatIntervalMs: number;
 }
 
@@ -27,18 +29,25 @@ export class AgentMonitor {
   readonly #tickMs: number;
   readonly #pauseMs: number;
   readonly #inbox: string;
+  readonly #paused: SampledLog;
   #subscription: Subscription | null = null;
   #timer: NodeJS.Timeout | null = null;
   #lastTickAt = 0;
   #probesSent = 0;
   #probesSeen = 0;
   #isHearing = true;
+  #heldCount = 0;
 
   constructor(options: AgentMonitorOptions) {
     this.#options = options;
     this.#tickMs = Math.min(1_000, Math.max(50, Math.floor(options.heartbeatIntervalMs / 2)));
     this.#pauseMs = Math.min(PAUSE_MS_MAX, options.heartbeatIntervalMs);
     this.#inbox = options.connection.newInbox();
+    this.#paused = new SampledLog(
+      options.logger,
+      "warn",
+      "this process was paused; silence of agents is measured anew from now",
+    );
   }
 
   start(): void {
@@ -63,22 +72,22 @@ export class AgentMonitor {
   }
 
   runOnce(): void {
-    const { core, clock, logger, connection } = this.#options;
+    const { core, clock, tally, connection, logger } = this.#options;
     const monotonicAt = clock.monotonicNow();
     const lateMs = monotonicAt - this.#lastTickAt - this.#tickMs;
     this.#lastTickAt = monotonicAt;
-    this.#isHearing = this.#probesSeen === this.#probesSent;
+    this.#noteHearing(this.#probesSeen === this.#probesSent);
     if (lateMs > this.#pauseMs) {
-      logger.warn(
-        { pausedMs: Math.round(lateMs) },
-        "this process was paused; silence of agents is measured anew from now",
-      );
+      tally.observationRestarts.paused += 1;
+      this.#paused.write({ pausedMs: Math.round(lateMs) });
       core.observerResumed(monotonicAt);
     } else if (!this.#isHearing) {
+      tally.observationRestarts.deaf += 1;
       core.observerResumed(monotonicAt);
     } else {
       core.checkSilence({ at: clock.now(), monotonicAt });
     }
+    this.#noteHeld(core.heldAgentCount);
     this.#probesSent += 1;
     try {
       connection.publish(this.#inbox, "");
@@ -86,5 +95,27 @@ export class AgentMonitor {
       // Closed for good: whoever reads results ends the term. A throw from a timer would end the process before that.
       logger.debug({ err: cause }, "the probe could not be sent");
     }
+  }
+
+  /** The first of many, and that it is over: the numbers between are in the metrics. */
+  #noteHeld(agentCount: number): void {
+    const before = this.#heldCount;
+    this.#heldCount = agentCount;
+    const { logger } = this.#options;
+    if (before === 0 && agentCount > 0) {
+      logger.error(
+        { agentCount, code: "OBSERVER_SUSPECT" },
+        "most agents fell silent at once; they keep their work and get no more",
+      );
+    }
+    if (before > 0 && agentCount === 0) logger.info({}, "no silent agent is held any more");
+  }
+
+  #noteHearing(isHearing: boolean): void {
+    if (isHearing === this.#isHearing) return;
+    this.#isHearing = isHearing;
+    const { logger } = this.#options;
+    if (isHearing) logger.info({}, "this process hears its own messages again; silence of agents counts from now");
+    else logger.warn({}, "this process does not hear its own messages; silence of agents does not count");
   }
 }

@@ -6,15 +6,17 @@ import type { z } from "zod";
 import type { Refusal } from "../core/admission.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { decodeRequest } from "../protocol/decode.js";
 import type { CommitLoop } from "./commit-loop.js";
+import type { ProcessTally } from "./process-tally.js";
 import type { Stamp } from "./run-effects.js";
 
 export interface AnsweringOptions {
   readonly loop: CommitLoop;
   readonly stamp: Stamp;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
   /** Whether this process may still speak as the leader. */
   readonly mayAnswer: () => boolean;
 }
@@ -22,8 +24,11 @@ export interface AnsweringOptions {
 export class Answering {
   readonly #options: AnsweringOptions;
 
+  readonly #failed: SampledLog;
+
   constructor(options: AnsweringOptions) {
     this.#options = options;
+    this.#failed = new SampledLog(options.logger, "error", "a request could not be handled");
   }
 
   /** An endpoint that refuses what the schema does not take, and answers what `handle` throws. */
@@ -36,7 +41,11 @@ export class Answering {
     return {
       name,
       subject,
-      handle: (message, respond) => {
+      handle: (message, send) => {
+        const respond: Respond = (body, errorCode) => {
+          this.#options.tally.countAnswer(name, errorCode);
+          send(body, errorCode);
+        };
         if (!this.#options.mayAnswer()) {
           refuseNotReady(respond, this.#options.stamp);
           return;
@@ -48,7 +57,7 @@ export class Answering {
           return;
         }
         const failed = (cause: unknown): void => {
-          this.#options.logger.error({ err: cause, subject }, "a request could not be handled");
+          this.#failed.write({ err: cause, request: name });
           this.refuse(respond, {
             code: "INTERNAL",
             message: `the orchestrator could not handle the request on ${subject}; whether it took effect is unknown. Ask again with the same ids.`,

@@ -14,10 +14,11 @@
 
 import type { Outbox } from "../core/ledger.js";
 import { PerdureError } from "../errors.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import type { ResultsPosition } from "../protocol/fact.js";
 import { FLUSH_BYTES_TARGET } from "../protocol/limits.js";
 import type { OnMilestone } from "./milestone.js";
+import type { ProcessTally } from "./process-tally.js";
 import type { Release } from "./release.js";
 
 /** The journal as this loop needs it. */
@@ -33,15 +34,21 @@ export interface CommitLog {
 interface Group {
   /** The facts as JSON, joined by commas; empty where there are only effects. */
   readonly facts: string;
+  readonly factCount: number;
   readonly releases: readonly Release[];
   readonly lastResult: ResultsPosition | null;
+  readonly onDurable: OnDurable | null;
 }
+
+/** Called when a decision is on disk, with the journal sequence it is at, before its effects go. Must not throw. */
+export type OnDurable = (sequence: number) => void;
 
 /** Decisions that go into one flush. */
 interface Gathered {
   readonly groups: readonly Group[];
   /** Of all of them; empty where there are only effects. */
   readonly facts: string;
+  readonly factCount: number;
   readonly lastResult: ResultsPosition | null;
 }
 
@@ -60,11 +67,12 @@ const STALLED_MS = 10_000;
 export class CommitLoop {
   readonly #log: CommitLog;
   readonly #leaderId: string;
-  readonly #logger: Logger;
+  readonly #failed: SampledLog;
   readonly #beforeFlush: () => void;
   readonly #release: (release: Release) => void;
   readonly #onAppended: (sequence: number) => void;
   readonly #leadsForCertain: () => boolean;
+  readonly #tally: ProcessTally;
   readonly #onMilestone: OnMilestone | undefined;
   readonly #onEnd: (reason: "fenced" | PerdureError) => void;
 
@@ -77,8 +85,8 @@ export class CommitLoop {
   #idleWaiters: (() => void)[] = [];
   #appendStartedAt = 0;
   readonly #abort = new AbortController();
-  /** Of recent appends, for the status and the metrics. */
-  readonly stats = { flushes: 0, facts: 0, appendMsTotal: 0, appendMsMax: 0 };
+  /** Effects and answers that were decided on and have not been let go yet. */
+  #outstanding = 0;
 
   constructor(options: {
     readonly log: CommitLog;
@@ -93,6 +101,7 @@ export class CommitLoop {
     readonly onAppended: (sequence: number) => void;
     /** By the lease, at this moment. */
     readonly leadsForCertain: () => boolean;
+    readonly tally: ProcessTally;
     readonly onMilestone?: OnMilestone | undefined;
     /** The loop has ended: nothing more will be written by this leadership. */
     readonly onEnd: (reason: "fenced" | PerdureError) => void;
@@ -100,13 +109,19 @@ export class CommitLoop {
     this.#log = options.log;
     this.#leaderId = options.leaderId;
     this.#lastResult = options.lastResult;
-    this.#logger = options.logger;
+    this.#failed = new SampledLog(options.logger, "error", "an effect could not be let go");
     this.#beforeFlush = options.beforeFlush;
     this.#release = options.release;
     this.#onAppended = options.onAppended;
     this.#leadsForCertain = options.leadsForCertain;
+    this.#tally = options.tally;
     this.#onMilestone = options.onMilestone;
     this.#onEnd = options.onEnd;
+  }
+
+  /** The last result that is contained in what was decided so far. */
+  get lastResult(): ResultsPosition | null {
+    return this.#lastResult;
   }
 
   /** This result and all before it are contained in what is decided from now on. */
@@ -115,7 +130,7 @@ export class CommitLoop {
   }
 
   /** Takes up a decision. */
-  add(outbox: Outbox): void {
+  add(outbox: Outbox, onDurable: OnDurable | null = null): void {
     if (outbox.facts.length === 0 && outbox.effects.length === 0) return;
     let facts = "";
     try {
@@ -125,13 +140,22 @@ export class CommitLoop {
       this.#fail(cause);
       return;
     }
-    this.stats.facts += outbox.facts.length;
-    this.#push({ facts, releases: outbox.effects, lastResult: this.#lastResult });
+    const lastResult = this.#lastResult;
+    this.#push({ facts, factCount: outbox.facts.length, releases: outbox.effects, lastResult, onDurable });
   }
 
   /** Lets something go after everything decided so far is on disk: what it says may rest on it. */
   releaseAfter(release: Release): void {
-    this.#push({ facts: "", releases: [release], lastResult: this.#lastResult });
+    this.#push({ facts: "", factCount: 0, releases: [release], lastResult: this.#lastResult, onDurable: null });
+  }
+
+  /** Flushes that this leadership began to append. */
+  get flushCount(): number {
+    return this.#flushCount;
+  }
+
+  get outstanding(): number {
+    return this.#outstanding;
   }
 
   /** Whether a write has been under way for so long that taking in more would only grow the pile. */
@@ -192,6 +216,7 @@ export class CommitLoop {
   #push(group: Group): void {
     if (this.#state === "ended") return;
     this.#pending.push(group);
+    this.#outstanding += group.releases.length;
     this.#schedule();
   }
 
@@ -231,7 +256,7 @@ export class CommitLoop {
     this.#wakeIdleWaiters();
   }
 
-  async #append({ facts, lastResult }: Gathered): Promise<"durable" | "ended"> {
+  async #append({ groups, facts, factCount, lastResult }: Gathered): Promise<"durable" | "ended"> {
     this.#flushCount += 1;
     const flushId = `${this.#leaderId}.${this.#flushCount}`;
     const bytes = Buffer.from(`{"flushId":"${flushId}","lastResult":${JSON.stringify(lastResult)},"facts":[${facts}]}`);
@@ -251,7 +276,10 @@ export class CommitLoop {
     if (appended.sequence !== sequence) {
       throw new Error(`the journal gave flush ${flushId} sequence ${appended.sequence}; expected ${sequence}`);
     }
-    this.#count(performance.now() - this.#appendStartedAt);
+    this.#tally.commitSeconds.observe((performance.now() - this.#appendStartedAt) / 1_000);
+    this.#tally.flushFacts.observe(factCount);
+    this.#tally.flushBytes.observe(bytes.byteLength);
+    for (const { onDurable } of groups) onDurable?.(sequence);
     if (this.#onMilestone !== undefined) await this.#onMilestone("after append");
     return "durable";
   }
@@ -274,12 +302,14 @@ export class CommitLoop {
   #takeGroups(): Gathered {
     const parts: string[] = [];
     let length = 0;
+    let factCount = 0;
     let count = 0;
     while (count < this.#pending.length && (count === 0 || length < FLUSH_BYTES_TARGET)) {
-      const { facts } = this.#pending[count] as Group;
-      if (facts !== "") {
-        parts.push(facts);
-        length += facts.length;
+      const group = this.#pending[count] as Group;
+      if (group.facts !== "") {
+        parts.push(group.facts);
+        length += group.facts.length;
+        factCount += group.factCount;
       }
       count += 1;
       const next = this.#pending[count];
@@ -287,26 +317,22 @@ export class CommitLoop {
     }
     const groups = count === this.#pending.length ? this.#pending : this.#pending.slice(0, count);
     this.#pending = count === this.#pending.length ? [] : this.#pending.slice(count);
-    return { groups, facts: parts.join(","), lastResult: groups.at(-1)?.lastResult ?? this.#lastResult };
+    const lastResult = groups.at(-1)?.lastResult ?? this.#lastResult;
+    return { groups, facts: parts.join(","), factCount, lastResult };
   }
 
   #letGo(release: Release): void {
+    this.#outstanding -= 1;
     try {
       this.#release(release);
     } catch (cause) {
       // The facts hold; whoever waits for this effect asks again or is sent it again.
-      this.#logger.error({ err: cause, kind: release.kind }, "an effect could not be let go");
+      this.#failed.write({ err: cause, effect: release.kind });
     }
   }
 
   #hasEnded(): boolean {
     return this.#state === "ended";
-  }
-
-  #count(ms: number): void {
-    this.stats.flushes += 1;
-    this.stats.appendMsTotal += ms;
-    this.stats.appendMsMax = Math.max(this.stats.appendMsMax, ms);
   }
 
   #fail(cause: unknown): void {

@@ -76,6 +76,11 @@ function journalHealth(loop: CommitLoop, durability: Durability): Component {
 
 function agentsHealth(core: Core): Component {
   const { agentCount, unhealthyAgentCount, queuedTaskCount } = core.status();
+  if (core.heldAgentCount > 0)
+    return {
+      status: "degraded",
+      detail: `${core.heldAgentCount} of ${agentCount} fell silent at once and keep their work for now: it may be this orchestrator that is cut off (OBSERVER_SUSPECT)`,
+    };
   if (agentCount === 0 && queuedTaskCount > 0)
     return { status: "degraded", detail: `none is registered and ${queuedTaskCount} tasks wait` };
   if (unhealthyAgentCount > 0)

@@ -6,20 +6,22 @@ import { RecordStore } from "../jetstream/record-store.js";
 import { ResultsReader } from "../jetstream/results-reader.js";
 import { serve } from "../jetstream/service-endpoint.js";
 import type { Logger } from "../logger.js";
-import type { Namespace } from "../protocol/ids.js";
+import { encodeServiceMetadata } from "../protocol/service-metadata.js";
 import { subjectsOf } from "../protocol/subjects.js";
 import { topologyOf } from "../protocol/topology.js";
 import { version } from "../version.js";
 import type { LeadershipEdge } from "./leadership.js";
+import type { OrchestratorSettings } from "./orchestrator-options.js";
 
 export interface EdgeOptions {
-  readonly namespace: Namespace;
+  readonly settings: OrchestratorSettings;
   readonly logger: Logger;
   /** Something the term cannot go on without has failed for good. */
   readonly onFailed: (error: PerdureError) => void;
 }
 
-export function edgeOf(connection: Connection, { namespace, logger, onFailed }: EdgeOptions): LeadershipEdge {
+export function edgeOf(connection: Connection, { settings, logger, onFailed }: EdgeOptions): LeadershipEdge {
+  const { namespace } = settings;
   const topology = topologyOf(namespace);
   const bucketOf = ({ bucket }: { readonly bucket: string }) => new RecordStore(connection, { bucket, logger });
   return {
@@ -45,7 +47,7 @@ export function edgeOf(connection: Connection, { namespace, logger, onFailed }: 
       serve(connection, {
         version,
         description: "Perdure orchestrator: submit tasks and ask about them.",
-        metadata: { namespace },
+        metadata: encodeServiceMetadata(settings),
         endpoints,
         logger,
       }),

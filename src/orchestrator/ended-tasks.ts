@@ -2,9 +2,9 @@
 import { PerdureError } from "../errors.js";
 import type { TaskId } from "../protocol/ids.js";
 import { parseMessage } from "../protocol/parse.js";
+import { StoredTask } from "../protocol/stored-record.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import { EndedIndex } from "./ended-index.js";
-import { StoredTask } from "./stored-record.js";
 
 /** The bucket as this class needs it. */
 export interface EndedBucket {

@@ -4,7 +4,7 @@ import { PerdureError } from "../errors.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../protocol/ids.js";
 import { parseMessage } from "../protocol/parse.js";
-import { StoredEvents } from "./stored-record.js";
+import { StoredEvents } from "../protocol/stored-record.js";
 
 export interface HistoryBucket {
   loadUnder(prefix: string, signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;

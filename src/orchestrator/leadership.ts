@@ -22,6 +22,7 @@ import { Answering, refuseNotReady } from "./answering.js";
 import { AskedQuestions } from "./asked.js";
 import { CommitLoop } from "./commit-loop.js";
 import { DeadlineTimer } from "./deadline-timer.js";
+import { DecisionLog } from "./decision-log.js";
 import { type Described, describeHealth, describeSystem } from "./describe.js";
 import { EndedTasks } from "./ended-tasks.js";
 import { HealthBroadcast } from "./health-broadcast.js";
@@ -29,12 +30,14 @@ import { Histories } from "./histories.js";
 import { Materializer } from "./materializer.js";
 import type { OnMilestone } from "./milestone.js";
 import type { OrchestratorSettings } from "./orchestrator-options.js";
+import type { ProcessTally } from "./process-tally.js";
 import { readCheckpoint, recover } from "./recovery.js";
 import { RequestIntake } from "./request-intake.js";
 import { ResultIntake } from "./result-intake.js";
 import { RunCopies } from "./run-copies.js";
 import { EffectRunner } from "./run-effects.js";
 import { stampWith } from "./stamp.js";
+import { type QueueLabels, readTerm, type TermReading } from "./term-reading.js";
 import { newToken } from "./token.js";
 import { Waiters } from "./waiters.js";
 import { WorkflowIntake } from "./workflow-intake.js";
@@ -64,6 +67,8 @@ export interface LeadershipOptions {
   readonly durability: Durability;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
+  readonly queueLabels: QueueLabels;
   readonly state: () => OrchestratorState;
   /** Whether the lease is certainly held, at this moment. */
   readonly mayAnswer: () => boolean;
@@ -75,6 +80,8 @@ export interface LeadershipOptions {
 }
 
 export interface Leadership {
+  /** For the metrics. */
+  read(): TermReading;
   /** Everything accepted is written, copied and checkpointed before this resolves. */
   stop(): Promise<void>;
   /** Leaves at once and writes nothing more. */
@@ -83,7 +90,7 @@ export interface Leadership {
 
 /** @throws PerdureError JOURNAL_FENCED where another leader was faster; STORE_DAMAGED; storage errors. */
 export async function startLeadership(options: LeadershipOptions): Promise<Leadership> {
-  const { edge, settings, subjects, clock, logger, durability, onMilestone } = options;
+  const { edge, settings, subjects, clock, logger, tally, durability, onMilestone } = options;
   const { connection, buckets } = edge;
   const leaderId = randomBytes(9).toString("base64url");
   const startedAt = clock.monotonicNow();
@@ -97,7 +104,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
   const journal = await edge.openJournal(highWaterMark);
   await takeFences(journal, buckets, leaderId, signal);
   await onMilestone?.("fences taken");
-  const recovered = await recover({ ...buckets, journal }, signal);
+  const recovered = await recover({ ...buckets, journal }, tally.core, signal);
   await onMilestone?.("state recovered");
   const { ledger } = recovered;
 
@@ -121,9 +128,11 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       ledger.nextSequence = sequence + 1;
     },
     leadsForCertain: options.mayAnswer,
+    tally,
     onMilestone,
     onEnd: options.onEnd,
   });
+  const decisions = new DecisionLog(logger, ledger);
   const core = new Core({
     ledger,
     settings: {
@@ -135,7 +144,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     },
     chance: { newToken, random: Math.random },
     monotonicNow: clock.monotonicNow(),
-    onDecision: (outbox) => loop.add(outbox),
+    onDecision: (outbox) => loop.add(outbox, decisions.linesOf(outbox)),
   });
   const timer = new DeadlineTimer(core, clock);
   const effects = new EffectRunner({
@@ -149,7 +158,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     undeliveredInbox,
     onUnsendable: ({ taskId, token, bytes, maximumBytes }) => {
       const message = `the assignment of task ${taskId} takes ${bytes} bytes with the outputs of its dependencies and NATS takes at most ${maximumBytes}`;
-      logger.error({ taskId, bytes, maximumBytes }, message);
+      logger.warn({ taskId, bytes, maximumBytes }, "assignment larger than NATS takes; its task fails");
       core.fail(taskId, token, { type: "PAYLOAD_TOO_LARGE", message, nonRetryable: true }, clock.now());
     },
   });
@@ -170,6 +179,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     retentionMs: settings.retentionMs,
     clock,
     logger,
+    tally,
     onFenced: () => {
       loop.end();
       options.onEnd("fenced");
@@ -190,6 +200,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     connection,
     clock,
     logger,
+    tally,
     heartbeatIntervalMs: settings.healthCheckIntervalMs,
   });
   const described: Described = {
@@ -212,11 +223,12 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     stamp,
     clock,
     logger,
+    tally,
     heartbeatIntervalMs: settings.healthCheckIntervalMs,
     undeliveredInbox,
   });
-  const resultIntake = new ResultIntake({ core, loop, subjects, clock, logger });
-  const answering = new Answering({ loop, stamp, logger, mayAnswer: options.mayAnswer });
+  const resultIntake = new ResultIntake({ core, loop, subjects, clock, logger, tally });
+  const answering = new Answering({ loop, stamp, logger, tally, mayAnswer: options.mayAnswer });
   const workflowIntake = new WorkflowIntake({
     core,
     answering,
@@ -236,6 +248,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     stamp,
     clock,
     answering,
+    logger,
     answerBytesMax: () => connection.maxPayloadBytes,
     describeSystem: () => describeSystem(described),
     describeHealth: () => describeHealth(described),
@@ -275,7 +288,9 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       }
     }
   };
+  const recovery = { durationS: 0, flushes: recovered.replayedFlushes };
   const leadership: Leadership = {
+    read: () => readTerm(described, recovery, options.queueLabels, clock.now()),
     stop: async () => {
       signal.addEventListener("abort", () => loop.end(), { once: true });
       if (signal.aborted) loop.end();
@@ -283,7 +298,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       await stopIntake();
       await loop.drained();
       await materializer.stop();
-      await materializer.runOnce(0);
+      await materializer.finish();
       loop.end();
       dismissWaiters();
     },
@@ -309,10 +324,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     materializer.start();
     indexed = endedTasks.readIds(clock.now(), indexing.signal).catch((cause: unknown) => {
       if (indexing.signal.aborted) return;
-      logger.error(
-        { err: cause },
-        "the ids of ended tasks could not be read; unknown ids are looked up one by one instead",
-      );
+      logger.warn({ err: cause }, "ids of ended tasks could not be read; unknown ids are looked up one by one instead");
     });
     service = await edge.serve([...requestIntake.endpoints(), ...workflowIntake.endpoints()]);
     health.start();
@@ -323,13 +335,16 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     throw cause;
   }
   loop.releaseAfter({ kind: "broadcastEvent", eventType: "ORCHESTRATOR_STARTED", payload: { leaderId } });
+  const durationMs = Math.round(clock.monotonicNow() - startedAt);
+  recovery.durationS = durationMs / 1_000;
   logger.info(
     {
       leaderId,
-      tasks: ledger.tasks.size,
-      agents: ledger.agents.size,
-      replayedFlushes: recovered.replayedFlushes,
-      recoveryMs: Math.round(clock.monotonicNow() - startedAt),
+      taskCount: ledger.tasks.size,
+      agentCount: ledger.agents.size,
+      flushes: recovered.replayedFlushes,
+      durationMs,
+      sequence: journal.lastSequence,
       durability,
     },
     "leading",

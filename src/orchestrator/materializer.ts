@@ -8,23 +8,18 @@
  */
 import type { Clock } from "../clock.js";
 import type { Ledger } from "../core/ledger.js";
-import { AGENT_TOMBSTONE_MS } from "../core/settings.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import type { Checkpoint, ResultsPosition } from "../protocol/fact.js";
-import type { AgentId, TaskId } from "../protocol/ids.js";
-import { endedStates, type TaskRecord } from "../protocol/task-record.js";
+import type { TaskId } from "../protocol/ids.js";
+import { encodeStored } from "../protocol/stored-record.js";
+import type { TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
+import { giveBack, type Picture, type RecordWrite, takePicture } from "./copy-picture.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import type { OnMilestone } from "./milestone.js";
+import type { ProcessTally } from "./process-tally.js";
+import { RecentlyEnded } from "./recently-ended.js";
 import type { RunCopies, RunPicture } from "./run-copies.js";
-import { encodeStored } from "./stored-record.js";
-
-export interface RecordWrite {
-  readonly key: string;
-  /** null: the key goes. */
-  readonly value: string | null;
-  readonly ttlMs?: number;
-}
 
 export interface WritableBucket {
   write(changes: readonly RecordWrite[], signal: AbortSignal): Promise<{ readonly outcome: "written" | "fenced" }>;
@@ -50,6 +45,7 @@ export interface MaterializerOptions {
   readonly retentionMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
   readonly onFenced: () => void;
   /** Ends the waiting for a server that does not answer; what was not copied is in the journal. */
   readonly signal: AbortSignal;
@@ -78,32 +74,38 @@ const BURST_RECORDS_MAX = 20_000;
 const LIVE_RECORDS_MAX = 5_000;
 /** Ended tasks written at a time; they change no more, so they are encoded as they go. */
 const ENDED_SLICE = 900;
-/** Ended tasks kept in memory for whoever asks right after the end. */
-const RECENT_MAX = 10_000;
 
-interface Picture {
-  readonly checkpoint: Checkpoint;
-  readonly live: RecordWrite[];
-  readonly ended: TaskRecord[];
-  readonly agents: RecordWrite[];
+interface Copy {
+  readonly picture: Picture;
   readonly runs: RunPicture;
+  readonly checkpoint: Checkpoint;
 }
 
 export class Materializer {
   readonly #options: MaterializerOptions;
+  readonly #failed: SampledLog;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #lastTrimAt = 0;
   #lastCopyAt = 0;
   #flushesSeen = 0;
-  /** Ended tasks still in memory, oldest first. */
-  #recent: TaskId[] = [];
+  readonly #recent = new RecentlyEnded();
+  /** The last checkpoint, while what it covers is still in the journal and among the results. */
+  #untrimmed: Checkpoint | null = null;
+  #copiedResult: ResultsPosition | null;
   #state: "running" | "stopped" = "stopped";
   checkpointSequence: number;
 
   constructor(options: MaterializerOptions) {
     this.#options = options;
+    this.#failed = new SampledLog(
+      options.logger,
+      "error",
+      "records could not be copied to the buckets; they are in the journal, and it is tried again",
+      { linesMax: 1 },
+    );
     this.checkpointSequence = options.checkpointSequence;
+    this.#copiedResult = options.loop.lastResult;
   }
 
   start(): void {
@@ -119,28 +121,35 @@ export class Materializer {
     await this.#running;
   }
 
-  /** Copies what was decided so far, but for live tasks younger than `youngMs`: with 0, the next leader has nothing to replay. */
-  async runOnce(youngMs: number): Promise<void> {
+  /** Copies all there is, so that the next leader has nothing to replay. To be called after `stop`. */
+  async finish(): Promise<void> {
+    do await this.#copy(0);
+    while (this.#options.ledger.dirtyTasks.size > 0);
+  }
+
+  /** Copies what was decided so far, but for live tasks younger than `youngMs`. */
+  async #copy(youngMs: number): Promise<void> {
     // Nothing of the picture may be written before the flush it shows is on disk.
-    const picture = await this.#options.loop.atNextBarrier((journal, results) =>
-      this.#takePicture(journal, results, youngMs),
+    const copy = await this.#options.loop.atNextBarrier((journal, results) =>
+      this.#takeCopy(journal, results, youngMs),
     );
-    await this.#write(picture);
+    await this.#write(copy);
+    if (this.#isTrimDue()) await this.#trim();
   }
 
   #arm(): void {
     if (this.#state === "stopped") return;
     this.#timer = setTimeout(() => {
-      const { logger } = this.#options;
-      if (!this.#isDue()) {
+      this.#forgetSurplus();
+      const work = this.#isCopyDue() ? this.#copy(YOUNG_MS) : this.#isTrimDue() ? this.#trim() : null;
+      if (work === null) {
         this.#arm();
         return;
       }
-      this.#running = this.runOnce(YOUNG_MS)
+      this.#running = work
         .catch((cause: unknown) => {
           // The journal holds everything; what was not copied now is copied next time or replayed.
-          if (this.#state === "running")
-            logger.error({ err: cause }, "records could not be copied to the buckets; trying again");
+          if (this.#state === "running") this.#failed.write({ err: cause });
         })
         .finally(() => {
           this.#running = null;
@@ -149,87 +158,71 @@ export class Materializer {
     }, INTERVAL_MS);
   }
 
-  #isDue(): boolean {
+  #isCopyDue(): boolean {
     const { ledger, loop, clock } = this.#options;
-    const { flushes } = loop.stats;
-    const inBurst = flushes - this.#flushesSeen > BURST_FLUSHES;
-    this.#flushesSeen = flushes;
-    if (ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0 && !this.#options.runs.isDirty) return false;
+    const inBurst = loop.flushCount - this.#flushesSeen > BURST_FLUSHES;
+    this.#flushesSeen = loop.flushCount;
     const waitedMs = clock.monotonicNow() - this.#lastCopyAt;
-    if (inBurst && waitedMs < BURST_WAIT_MS_MAX && ledger.dirtyTasks.size < BURST_RECORDS_MAX) return false;
+    if (ledger.dirtyTasks.size === 0 && ledger.dirtyAgents.size === 0 && !this.#options.runs.isDirty) {
+      // Results that changed nothing still have to leave their stream.
+      if (loop.lastResult === this.#copiedResult || waitedMs < TRIM_INTERVAL_MS) return false;
+    } else if (inBurst && waitedMs < BURST_WAIT_MS_MAX && ledger.dirtyTasks.size < BURST_RECORDS_MAX) {
+      return false;
+    }
     this.#lastCopyAt = clock.monotonicNow();
     return true;
   }
 
-  #takePicture(journalSequence: number, lastResult: ResultsPosition | null, youngMs: number): Picture {
+  #isTrimDue(): boolean {
+    if (this.#untrimmed === null) return false;
+    return this.#state === "stopped" || this.#options.clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS;
+  }
+
+  async #trim(): Promise<void> {
+    const { trim, clock, onMilestone } = this.#options;
+    const checkpoint = this.#untrimmed;
+    if (checkpoint === null) return;
+    this.#lastTrimAt = clock.monotonicNow();
+    await trim(checkpoint);
+    this.#untrimmed = null;
+    await onMilestone?.("journal trimmed");
+  }
+
+  #takeCopy(journalSequence: number, lastResult: ResultsPosition | null, youngMs: number): Copy {
     const { ledger, clock, liveKeys } = this.#options;
     const now = clock.now();
     const runs = this.#options.runs.take(journalSequence, now, youngMs);
-    const picture: Picture = {
+    const picture = takePicture({ ledger, liveKeys, journalSequence, now, youngMs, liveMax: LIVE_RECORDS_MAX });
+    return {
+      picture,
+      runs: runs.picture,
       checkpoint: {
-        journalSequence,
+        // What is left out changed after the last checkpoint: that one never has to be taken back.
+        journalSequence: Math.max(Math.min(picture.complete, runs.complete), this.checkpointSequence),
         highWaterMark: journalSequence,
         lastResult,
         nextOrder: ledger.nextOrder,
         at: now,
       },
-      live: [],
-      ended: [],
-      agents: [],
-      runs: runs.picture,
     };
-    const tasks = ledger.dirtyTasks;
-    ledger.dirtyTasks = new Map();
-    let { complete } = runs;
-    for (const [taskId, since] of tasks) {
-      const record = ledger.tasks.get(taskId);
-      if (record === undefined) {
-        // An activation or a step that took long enough to be copied, and is over.
-        if (liveKeys.delete(taskId)) picture.live.push({ key: taskId, value: null });
-        continue;
-      }
-      const isLive = !endedStates.has(record.state) || ledger.graph.hasDependents(taskId);
-      // A clock that was set back makes nothing young.
-      const ageMs = Math.abs(now - record.submittedAt);
-      const isYoung = ageMs < youngMs && !liveKeys.has(taskId);
-      if (isLive && (isYoung || (youngMs > 0 && picture.live.length >= LIVE_RECORDS_MAX))) {
-        ledger.dirtyTasks.set(taskId, since);
-        complete = Math.min(complete, since - 1);
-        continue;
-      }
-      if (isLive) {
-        liveKeys.add(taskId);
-        picture.live.push({ key: taskId, value: encodeStored(journalSequence, record) });
-        continue;
-      }
-      picture.ended.push(record);
-      if (liveKeys.delete(taskId)) picture.live.push({ key: taskId, value: null });
-    }
-    const agents = ledger.dirtyAgents;
-    ledger.dirtyAgents = new Map();
-    for (const agentId of agents.keys()) {
-      const record = ledger.agents.get(agentId);
-      if (record === undefined) continue;
-      const value = encodeStored(journalSequence, record);
-      const ended = record.state === "lost" || record.state === "gone";
-      picture.agents.push(ended ? { key: agentId, value, ttlMs: AGENT_TOMBSTONE_MS } : { key: agentId, value });
-    }
-    // What is left out changed after the last checkpoint: that one never has to be taken back.
-    const covered = Math.max(complete, this.checkpointSequence);
-    return { ...picture, checkpoint: { ...picture.checkpoint, journalSequence: covered } };
   }
 
-  async #write(picture: Picture): Promise<void> {
-    const { buckets, writeCheckpoint, endedTasks, clock, onFenced, signal, onMilestone } = this.#options;
+  async #write({ picture, runs, checkpoint }: Copy): Promise<void> {
+    const { buckets, writeCheckpoint, clock, onFenced, signal, onMilestone, tally, ledger, liveKeys } = this.#options;
+    const startedAt = clock.monotonicNow();
+    const endedLengths: number[] = [];
     try {
       // Ended before live: a key must be in one of the two at any time.
       const steps = [
-        { milestone: "ended tasks copied", run: () => this.#writeEnded(picture) },
-        { milestone: "histories copied", run: () => this.#writeHistories(picture) },
-        { milestone: "runs copied", run: () => buckets.runs.write(picture.runs.records, signal) },
+        {
+          milestone: "ended tasks copied",
+          run: () => this.#writeEnded(picture.ended, checkpoint.highWaterMark, endedLengths),
+        },
+        { milestone: "histories copied", run: () => this.#writeHistories(runs) },
+        { milestone: "runs copied", run: () => buckets.runs.write(runs.records, signal) },
         { milestone: "live tasks copied", run: () => buckets.tasks.write(picture.live, signal) },
         { milestone: "agents copied", run: () => buckets.agents.write(picture.agents, signal) },
-        { milestone: "checkpoint written", run: () => writeCheckpoint(picture.checkpoint) },
+        { milestone: "checkpoint written", run: () => writeCheckpoint(checkpoint) },
       ] as const;
       for (const { milestone, run } of steps) {
         if ((await run()).outcome === "fenced") {
@@ -239,37 +232,45 @@ export class Materializer {
         await onMilestone?.(milestone);
       }
     } catch (cause) {
-      this.#markDirtyAgain(picture);
+      tally.failedCopies += 1;
+      // Behind the last checkpoint that was written is behind every change that was not copied.
+      this.#options.runs.notWritten(runs, this.checkpointSequence + 1);
+      giveBack(picture, { ledger, liveKeys, since: this.checkpointSequence + 1 });
       throw cause;
     }
-    this.checkpointSequence = picture.checkpoint.journalSequence;
-    for (const { spec } of picture.ended) endedTasks.add(spec.taskId, clock.now());
-    this.#options.runs.written(picture.runs);
-    this.#forget(picture.ended);
-    if (clock.monotonicNow() - this.#lastTrimAt >= TRIM_INTERVAL_MS || this.#state === "stopped") {
-      this.#lastTrimAt = clock.monotonicNow();
-      await this.#options.trim(picture.checkpoint);
-      await onMilestone?.("journal trimmed");
-    }
+    this.checkpointSequence = checkpoint.journalSequence;
+    this.#copiedResult = checkpoint.lastResult;
+    this.#untrimmed = checkpoint;
+    tally.copySeconds.observe((clock.monotonicNow() - startedAt) / 1_000);
+    tally.copiedRecords.live += picture.live.length;
+    tally.copiedRecords.ended += picture.ended.length;
+    tally.copiedRecords.agents += picture.agents.length;
+    this.#noteEnded(picture.ended, endedLengths);
+    this.#forgetSurplus();
+    this.#options.runs.written(runs);
   }
 
-  async #writeEnded({ ended, checkpoint }: Picture): Promise<{ readonly outcome: "written" | "fenced" }> {
+  /** @param lengths takes what they come to as JSON */
+  async #writeEnded(
+    ended: readonly TaskRecord[],
+    sequence: number,
+    lengths: number[],
+  ): Promise<{ readonly outcome: "written" | "fenced" }> {
     const { buckets, signal, retentionMs } = this.#options;
     for (let start = 0; start < ended.length; start += ENDED_SLICE) {
-      const slice = ended.slice(start, start + ENDED_SLICE);
       // Retention starts when nobody needs the task any more, which for most is when it ended.
-      const writes = slice.map((record) => ({
-        key: record.spec.taskId,
-        value: encodeStored(checkpoint.highWaterMark, record),
-        ttlMs: retentionMs,
-      }));
+      const writes = ended.slice(start, start + ENDED_SLICE).map((record) => {
+        const value = encodeStored(sequence, record);
+        lengths.push(value.length);
+        return { key: record.spec.taskId, value, ttlMs: retentionMs };
+      });
       const written = await buckets.endedTasks.write(writes, signal);
       if (written.outcome === "fenced") return written;
     }
     return { outcome: "written" };
   }
 
-  async #writeHistories({ runs }: Picture): Promise<{ readonly outcome: "written" | "fenced" }> {
+  async #writeHistories(runs: RunPicture): Promise<{ readonly outcome: "written" | "fenced" }> {
     const { buckets, signal, retentionMs } = this.#options;
     const written = await buckets.histories.write(runs.chunks, signal);
     if (written.outcome === "fenced") return written;
@@ -284,29 +285,20 @@ export class Materializer {
     return { outcome: "written" };
   }
 
-  #forget(ended: readonly TaskRecord[]): void {
-    for (const { spec } of ended) this.#recent.push(spec.taskId);
-    const surplus = this.#recent.length - RECENT_MAX;
-    if (surplus <= 0) return;
-    const { ledger } = this.#options;
-    for (const taskId of this.#recent.slice(0, surplus)) {
+  #noteEnded(ended: readonly TaskRecord[], lengths: readonly number[]): void {
+    const { endedTasks, clock, retentionMs } = this.#options;
+    const expiresAt = clock.monotonicNow() + retentionMs;
+    for (const [index, { spec }] of ended.entries()) {
+      endedTasks.add(spec.taskId, clock.now());
+      this.#recent.add({ taskId: spec.taskId, length: lengths[index] ?? 0, expiresAt });
+    }
+  }
+
+  #forgetSurplus(): void {
+    const { ledger, clock } = this.#options;
+    for (const taskId of this.#recent.takeSurplus(clock.monotonicNow())) {
       // One that changed again comes back here when it was copied as it is now.
       if (!ledger.dirtyTasks.has(taskId)) ledger.forgetTask(taskId);
     }
-    this.#recent = this.#recent.slice(surplus);
-  }
-
-  #markDirtyAgain(picture: Picture): void {
-    const { ledger, liveKeys } = this.#options;
-    // Behind the last checkpoint that was written is behind every change that was not copied.
-    const since = this.checkpointSequence + 1;
-    for (const { key, value } of picture.live) {
-      ledger.dirtyTasks.set(key as TaskId, since);
-      // Whether the key went is unknown: it is taken out again, which costs nothing if it is not there.
-      if (value === null) liveKeys.add(key as TaskId);
-    }
-    for (const { spec } of picture.ended) ledger.dirtyTasks.set(spec.taskId, since);
-    this.#options.runs.notWritten(picture.runs, since);
-    for (const { key } of picture.agents) ledger.dirtyAgents.set(key as AgentId, since);
   }
 }

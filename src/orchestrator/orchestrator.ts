@@ -7,27 +7,30 @@ import { createActor } from "xstate";
 import { type Clock, systemClock } from "../clock.js";
 import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
-import { type Connection, connect } from "../jetstream/connection.js";
+import { type Connection, type ConnectionEvent, connect } from "../jetstream/connection.js";
+import { type ConnectionOptions, connectionOptionsOf } from "../jetstream/connection-options.js";
 import { LeaderLease } from "../jetstream/leader-lease.js";
 import { provision, type ServerSync } from "../jetstream/provision.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { type OrchestratorEvent, orchestratorMachine } from "../machines/orchestrator.machine.js";
+import type { ErrorCode } from "../protocol/error-code.js";
 import { subjectsOf } from "../protocol/subjects.js";
 import type { Durability, OrchestratorState } from "../protocol/system-message.js";
 import { topologyOf } from "../protocol/topology.js";
+import { version } from "../version.js";
 import { edgeOf } from "./edge.js";
 import { type Leadership, startLeadership } from "./leadership.js";
+import type { Metrics } from "./metrics.js";
 import type { OnMilestone } from "./milestone.js";
 import { OrchestratorSettings, type OrchestratorSettingsInput } from "./orchestrator-options.js";
+import { ProcessTally } from "./process-tally.js";
+import { QueueLabels } from "./term-reading.js";
 
-export interface OrchestratorOptions {
+export interface OrchestratorOptions extends ConnectionOptions {
   readonly servers: string | readonly string[];
   readonly settings?: OrchestratorSettingsInput;
   /** `always` where whoever starts the server knows that it syncs before it acknowledges. */
   readonly serverSync?: ServerSync;
-  readonly token?: string;
-  readonly user?: string;
-  readonly password?: string;
   readonly clock?: Clock;
   readonly logger: Logger;
   /** For tests that end the process there. */
@@ -41,6 +44,11 @@ export interface Orchestrator {
   readonly leading: Promise<void>;
   /** Resolves when it has ended: with the error that ended it, or with nothing after `stop`. */
   readonly closed: Promise<PerdureError | undefined>;
+  /**
+   * Prometheus' text format, to be served as `text/plain; version=0.0.4; charset=utf-8`: of this process, and while it
+   * leads of the whole namespace. docs/metrics.md says what each means.
+   */
+  metrics(): Promise<string>;
   /**
    * Writes out what was accepted, hands the lease over and closes. Where the server does not answer it ends all the same:
    * what was accepted is in the journal. May be called twice.
@@ -66,13 +74,11 @@ export async function startOrchestrator(options: OrchestratorOptions): Promise<O
     throw new PerdureError("USAGE", `the orchestrator's settings cannot be used: ${what}`, { cause: parsed.error });
   }
   const settings = parsed.data;
-  const { servers, token, user, password, logger } = options;
+  const { servers, logger } = options;
   const connection = await connect({
+    ...connectionOptionsOf(options),
     servers,
     name: "perdure orchestrator",
-    token,
-    user,
-    password,
     logger,
   });
   try {
@@ -81,6 +87,10 @@ export async function startOrchestrator(options: OrchestratorOptions): Promise<O
     const { durability } = await provision(connection, topology, {
       replicas,
       serverSync: options.serverSync ?? "unknown",
+      onChange: ({ stream, change, settings: changed }) => {
+        if (change === "created") logger.info({ stream }, "stream created");
+        else logger.warn({ stream, settings: changed }, "settings of a stream were not ours; put right");
+      },
     });
     return new OrchestratorProcess({
       connection,
@@ -112,12 +122,20 @@ class OrchestratorProcess implements Orchestrator {
   /** A stop has waited long enough. */
   readonly #patienceEnded = new AbortController();
   readonly #leading = new Deferred();
+  readonly #tally = new ProcessTally();
+  readonly #couldNotLead: SampledLog;
+  readonly #queueLabels = new QueueLabels();
+  #leadership: Leadership | null = null;
+  #isConnected = true;
+  #metrics: Promise<Metrics> | null = null;
   readonly closed: Promise<PerdureError | undefined>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#couldNotLead = new SampledLog(parts.logger, "error", "could not lead; standing by again", { linesMax: 3 });
     this.#actor.start();
     this.#send({ type: "Provisioned" });
+    parts.connection.onEvent((event) => this.#noteConnection(event));
     this.closed = this.#run();
   }
 
@@ -131,6 +149,22 @@ class OrchestratorProcess implements Orchestrator {
 
   get leading(): Promise<void> {
     return this.#leading.promise;
+  }
+
+  async metrics(): Promise<string> {
+    const { settings, durability } = this.#parts;
+    // Loaded when somebody asks for the first time: a start is not to wait for it.
+    this.#metrics ??= import("./metrics.js").then(({ Metrics }) => new Metrics(settings.namespace));
+    const metrics = await this.#metrics;
+    const term = this.state === "leading" ? (this.#leadership?.read() ?? null) : null;
+    return metrics.render({
+      tally: this.#tally,
+      state: this.state,
+      version,
+      durability,
+      isConnected: this.#isConnected,
+      term,
+    });
   }
 
   async stop(): Promise<void> {
@@ -149,19 +183,22 @@ class OrchestratorProcess implements Orchestrator {
   }
 
   async #run(): Promise<PerdureError | undefined> {
-    const { connection, logger } = this.#parts;
+    const { connection, logger, settings, durability } = this.#parts;
+    const { namespace } = settings;
+    logger.info({ namespace, url: connection.url, serverVersion: connection.serverVersion, durability }, "standing by");
     let error: PerdureError | undefined;
     try {
       while (!this.#stopRequested.signal.aborted) await this.#term();
     } catch (cause) {
       error = asPerdureError(cause);
-      logger.fatal({ err: error, code: error.code }, "the orchestrator ends");
+      logger.fatal({ err: error, code: error.code }, "the orchestrator ends; it does not mend by itself");
     }
     this.#leading.reject(error ?? new PerdureError("NOT_READY", "the orchestrator was stopped before it led"));
     this.#send({ type: "StopRequested" });
     this.#send({ type: "Drained" });
     if (this.#patienceEnded.signal.aborted) await connection.close();
     else await connection.drain();
+    logger.info({ namespace }, "stopped");
     return error;
   }
 
@@ -178,6 +215,7 @@ class OrchestratorProcess implements Orchestrator {
       clock,
       logger,
       onLost: () => end.resolve("lease lost"),
+      onRenewal: (outcome) => this.#tally.leaseRenewals.add(outcome),
     });
     await onMilestone?.("standing by");
     try {
@@ -189,10 +227,11 @@ class OrchestratorProcess implements Orchestrator {
     this.#send({ type: "LeaseAcquired" });
 
     let leadership: Leadership | null = null;
+    this.#tally.terms += 1;
     try {
       leadership = await startLeadership({
         edge: edgeOf(connection, {
-          namespace: settings.namespace,
+          settings,
           logger,
           onFailed: (error) => end.resolve(error),
         }),
@@ -201,23 +240,24 @@ class OrchestratorProcess implements Orchestrator {
         durability,
         clock,
         logger,
+        tally: this.#tally,
+        queueLabels: this.#queueLabels,
         state: () => this.state,
         mayAnswer: () => lease.isHeld,
         signal: this.#patienceEnded.signal,
         onMilestone,
         onEnd: (reason) => end.resolve(reason),
       });
+      this.#leadership = leadership;
       this.#send({ type: "Recovered" });
       this.#leading.resolve();
       await onMilestone?.("leading");
       const reason = await Promise.race([end.promise, aborted(signal)]);
+      this.#tally.endedTerms.add(reason instanceof PerdureError ? reason.code : reason);
       if (reason === "stopped") {
         await leadership.stop();
       } else {
-        logger.error(
-          { reason: reason instanceof Error ? reason.message : reason },
-          "leadership ended; standing by again",
-        );
+        if (!(reason instanceof PerdureError)) logger.warn({ reason }, "leadership ended; standing by again");
         this.#send({ type: reason === "lease lost" ? "LeaseLost" : "Fenced" });
         await leadership.abandon();
         // What people have to mend ends the process; the rest may be better in a while.
@@ -225,15 +265,26 @@ class OrchestratorProcess implements Orchestrator {
       }
     } catch (cause) {
       const error = asPerdureError(cause);
+      // Counted above where the term itself ended with it.
+      if (this.#leadership === null) this.#tally.endedTerms.add(error.code);
       if (!isPassing(error)) throw error;
-      logger.error({ err: error, code: error.code }, "could not lead; standing by again");
+      if (error.code === "JOURNAL_FENCED")
+        logger.info({ code: error.code }, "another orchestrator was faster; standing by again");
+      else this.#couldNotLead.write({ err: error, code: error.code });
       this.#send({ type: "Fenced" });
       await leadership?.abandon();
       await delay(TERM_RETRY_MS, undefined, { signal }).catch(() => undefined);
     } finally {
+      this.#leadership = null;
       await lease.release();
     }
     this.#send({ type: "SteppedDown" });
+  }
+
+  #noteConnection(event: ConnectionEvent): void {
+    this.#isConnected = event === "reconnected";
+    if (event === "disconnected") this.#tally.natsDisconnects += 1;
+    if (event === "reconnected") this.#tally.natsReconnects += 1;
   }
 
   #send(event: OrchestratorEvent): void {
@@ -242,9 +293,16 @@ class OrchestratorProcess implements Orchestrator {
   }
 }
 
-/** Whether another term may find things mended. Damage and settings are for people to mend first. */
+/** What no further term would mend: damage, settings and permissions are for people to mend first. */
+const lastingCodes: ReadonlySet<ErrorCode> = new Set([
+  "STORE_DAMAGED",
+  "STORAGE_MISCONFIGURED",
+  "PERMISSION_DENIED",
+  "INTERNAL",
+]);
+
 function isPassing(error: PerdureError): boolean {
-  return error.code !== "STORE_DAMAGED" && error.code !== "INTERNAL" && error.code !== "STORAGE_MISCONFIGURED";
+  return !lastingCodes.has(error.code);
 }
 
 function asPerdureError(cause: unknown): PerdureError {

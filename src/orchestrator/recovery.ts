@@ -5,12 +5,13 @@
  * is older. Nothing is decided here. The fences were taken before: whoever led until now cannot write any more.
  */
 import { Ledger } from "../core/ledger.js";
+import type { Tally } from "../core/tally.js";
 import { PerdureError } from "../errors.js";
 import { Checkpoint, type Flush, type ResultsPosition } from "../protocol/fact.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type Parsed, parseMessage } from "../protocol/parse.js";
+import { StoredAgent, StoredRun, StoredTask } from "../protocol/stored-record.js";
 import { META_KEYS } from "../protocol/topology.js";
-import { StoredAgent, StoredRun, StoredTask } from "./stored-record.js";
 
 export interface ReadableBucket {
   loadAll(signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
@@ -45,9 +46,10 @@ export interface Recovered {
   readonly replayedFlushes: number;
 }
 
-export async function recover(sources: RecoverySources, signal?: AbortSignal): Promise<Recovered> {
+/** @param tally counts what the recovered ledger will decide; what is replayed was counted by whoever decided it */
+export async function recover(sources: RecoverySources, tally: Tally, signal?: AbortSignal): Promise<Recovered> {
   const checkpoint = await readCheckpoint(sources.meta);
-  const ledger = new Ledger();
+  const ledger = new Ledger(tally);
   ledger.nextOrder = checkpoint.nextOrder;
   const liveKeys = new Set<TaskId>();
   const standsAt = new Map<string, number>();

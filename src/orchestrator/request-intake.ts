@@ -3,6 +3,7 @@
  */
 import type { z } from "zod";
 import type { Clock } from "../clock.js";
+import type { Refusal } from "../core/admission.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { isInternal } from "../core/ledger.js";
@@ -10,6 +11,7 @@ import { idsNamedBy } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
+import { type Logger, SampledLog } from "../logger.js";
 import type { TaskId } from "../protocol/ids.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import type { Subjects } from "../protocol/subjects.js";
@@ -34,6 +36,7 @@ export interface RequestIntakeOptions {
   readonly stamp: Stamp;
   readonly clock: Clock;
   readonly answering: Answering;
+  readonly logger: Logger;
   /** What NATS takes in one message. */
   readonly answerBytesMax: () => number;
   readonly describeSystem: () => object;
@@ -42,9 +45,16 @@ export interface RequestIntakeOptions {
 
 export class RequestIntake {
   readonly #options: RequestIntakeOptions;
+  readonly #queueFull: SampledLog;
+  readonly #stalled: SampledLog;
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options;
+    const { logger } = options;
+    this.#queueFull = new SampledLog(logger, "warn", "submissions are refused: too many tasks wait", { linesMax: 1 });
+    this.#stalled = new SampledLog(logger, "error", "submissions are refused: the journal acknowledges nothing", {
+      linesMax: 1,
+    });
   }
 
   endpoints(): readonly Endpoint[] {
@@ -108,6 +118,7 @@ export class RequestIntake {
 
   #submit(request: z.infer<typeof TaskSubmissionMessage>, respond: Respond, message: Message): void | Promise<void> {
     if (this.#options.loop.isStalled) {
+      this.#stalled.write({ code: "STORAGE_UNAVAILABLE" });
       // Said at once and not through the loop, which is what does not move.
       const why =
         "the journal has not acknowledged a write for a while and nothing more is taken in; the task was not accepted. Ask again later with the same id.";
@@ -127,7 +138,7 @@ export class RequestIntake {
     };
     const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
       const submitted = core.submit({ ...asked, ended }, clock.now());
-      if (!submitted.ok) this.#options.answering.refuse(respond, submitted.refusal);
+      if (!submitted.ok) this.#refuseSubmission(respond, submitted.refusal);
       else if (request.tasks === undefined) this.#options.answering.answer(respond, { taskId: submitted.taskIds[0] });
       else this.#options.answering.answer(respond, { taskIds: submitted.taskIds });
     };
@@ -168,5 +179,13 @@ export class RequestIntake {
 
   #answerTask(record: TaskRecord, respond: Respond): void {
     this.#options.answering.answer(respond, { task: this.#options.core.view(record, this.#options.clock.now()) });
+  }
+
+  #refuseSubmission(respond: Respond, refusal: Refusal): void {
+    const { code, details } = refusal;
+    if (code === "QUEUE_FULL") this.#queueFull.write({ code });
+    const { logger, answering } = this.#options;
+    if (logger.isLevelEnabled("debug")) logger.debug({ taskId: details?.["taskId"], code }, "a submission was refused");
+    answering.refuse(respond, refusal);
   }
 }

@@ -8,15 +8,17 @@ import { z } from "zod";
 import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import type { StoredResult } from "../jetstream/results-reader.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import { TaskResult, TaskResultMessage } from "../protocol/agent-message.js";
 import { decodeMessage, decodeRequest } from "../protocol/decode.js";
 import type { Failure } from "../protocol/failure.js";
+import type { AgentId } from "../protocol/ids.js";
 import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
 import { FAILURE_MESSAGE_MAX, FAILURE_STACK_MAX, FIELD_BYTES_MAX } from "../protocol/limits.js";
 import type { Parsed } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { CommitLoop } from "./commit-loop.js";
+import { OK, type ProcessTally } from "./process-tally.js";
 
 export interface ResultIntakeOptions {
   readonly core: Core;
@@ -24,38 +26,45 @@ export interface ResultIntakeOptions {
   readonly subjects: Subjects;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tally: ProcessTally;
 }
 
 export class ResultIntake {
   readonly #options: ResultIntakeOptions;
+  readonly #unreadable: SampledLog;
+  readonly #conflicting: SampledLog;
 
   constructor(options: ResultIntakeOptions) {
     this.#options = options;
+    const { logger } = options;
+    this.#unreadable = new SampledLog(logger, "warn", "a result that cannot be read was dropped");
+    this.#conflicting = new SampledLog(logger, "warn", "two different results for one attempt; the first holds");
   }
 
   handle({ subject, sequence, storedAt, data }: StoredResult): void {
-    const { core, loop, subjects, clock, logger } = this.#options;
+    const { core, loop, subjects, clock, tally } = this.#options;
     // Before the decision, so that the flush which holds it also says up to where the stream was read.
     loop.noteResult({ sequence, storedAt });
     const sender = subjects.agentIdOf(subject);
     const read = readResult(data);
     if (!read.ok || sender === null) {
       const why = read.ok ? "the agent id in the subject is not usable" : read.failure.message;
-      logger.warn(
-        { subject, sequence, why },
-        "a result that cannot be read was dropped; its attempt goes on until it times out",
-      );
+      tally.results.add("INVALID_MESSAGE");
+      this.#unreadable.write({ subject, sequence, reason: why });
       core.reportError("INVALID_MESSAGE", `the result at sequence ${sequence} on ${subject} was dropped: ${why}`);
       return;
     }
     const result = read.value;
     const verdict = core.result(sender, result, { at: clock.now(), monotonicAt: clock.monotonicNow() });
-    if (verdict.kind === "refused") {
-      logger.warn(
-        { taskId: result.taskId, agentId: sender, attempt: result.attempt, code: verdict.code },
-        verdict.message,
-      );
-    }
+    tally.results.add(verdict.kind === "refused" ? verdict.code : verdict.kind === "duplicate" ? "duplicate" : OK);
+    if (verdict.kind === "refused") this.#noteRefused(verdict.code, sender, result, sequence);
+  }
+
+  /** A late result is what the loss of an agent brings with it; two that differ are somebody's mistake. */
+  #noteRefused(code: string, agentId: AgentId, { taskId, attempt }: TaskResult, sequence: number): void {
+    const fields = { taskId, attempt, agentId, code, sequence };
+    if (code === "RESULT_CONFLICT") this.#conflicting.write(fields);
+    else this.#options.logger.debug(fields, "a result was refused");
   }
 }
 

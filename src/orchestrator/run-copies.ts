@@ -7,8 +7,8 @@ import type { OpenRun, RunBook } from "../core/run/run-book.js";
 import { isClosed } from "../core/run/run-book.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../protocol/ids.js";
-import type { RecordWrite } from "./materializer.js";
-import { encodeStored } from "./stored-record.js";
+import { encodeStored } from "../protocol/stored-record.js";
+import type { RecordWrite } from "./copy-picture.js";
 
 /** JSON of a chunk, at the most about; several make up one batch. */
 const CHUNK_BYTES_MAX = 400_000;

@@ -22,6 +22,11 @@ export const AgentRecord = z.object({
   reason: z.string().nullable(),
   /** When it was declared lost or said goodbye. */
   endedAt: z.int().nullable(),
+  /**
+   * When processes took the id from others lately; absent where none did. Not a default: it would be filled into every
+   * fact that says nothing of it.
+   */
+  takeovers: z.array(z.int()).optional(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;
 

@@ -15,9 +15,13 @@ export type Envelope = z.infer<typeof Envelope>;
 /** How every request subject refuses: also mirrored in the NATS service error headers. */
 export const ErrorReply = z.object({
   ...envelopeFields,
+  /** Why. */
   error: z.object({
+    /** The contract; later versions may know more of them. */
     code: z.union([ErrorCode, z.string()]),
+    /** For people: what happened, what was done about it, what to do. It changes. */
     message: z.string(),
+    /** Ids and figures of the message. */
     details: z.record(z.string(), z.unknown()).optional(),
   }),
 });

@@ -33,6 +33,19 @@ export const errorCodes = [
   "RESULT_STALE",
   "RESULT_CONFLICT",
   "RESULT_UNKNOWN_TASK",
+  // What the leader sees of its agents and of itself.
+  "AGENT_ID_FLAPPING",
+  "OBSERVER_SUSPECT",
+  // What an HTTP request was refused for, before it was looked at as a message.
+  "UNAUTHENTICATED",
+  "HTTP_HOST_REFUSED",
+  "HTTP_ORIGIN_REFUSED",
+  "HTTP_ROUTE_UNKNOWN",
+  "HTTP_METHOD_REFUSED",
+  "HTTP_CONTENT_TYPE_REFUSED",
+  "HTTP_HEADERS_TOO_LARGE",
+  "HTTP_REQUEST_MALFORMED",
+  "HTTP_REQUEST_TIMED_OUT",
   // Storage, leadership and connection.
   "JOURNAL_FENCED",
   "STORAGE_UNAVAILABLE",
@@ -40,6 +53,7 @@ export const errorCodes = [
   "STORE_DAMAGED",
   "STORAGE_MISCONFIGURED",
   "CONNECTION_FAILED",
+  "PERMISSION_DENIED",
   "REQUEST_TIMED_OUT",
   "NO_RESPONDERS",
   // nats-server started by us.

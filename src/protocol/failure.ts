@@ -7,16 +7,18 @@ export interface Failure {
   message: string;
   stack?: string | undefined;
   nonRetryable?: boolean | undefined;
-  /** Whatever the thrower adds; any JSON. */
   details?: unknown;
-  /** Waits this long before the next attempt, in place of what the retry policy says. */
   nextRetryDelayMs?: number | undefined;
   cause?: Failure | undefined;
 }
 export const Failure: z.ZodType<Failure> = z.object({
+  /** What kind of failure it is: an error code of the engine, or a name of the agent's own. */
   type: z.string().max(256),
+  /** For people; kept up to 8,192 characters. */
   message: z.string(),
+  /** For people; kept up to 16,384 characters. */
   stack: z.string().optional(),
+  /** True: another attempt would fail in the same way, so there is none. */
   nonRetryable: z.boolean().optional(),
   details: z.unknown().optional(),
   nextRetryDelayMs: PositiveDurationMs.optional(),
@@ -29,7 +31,14 @@ export const Failure: z.ZodType<Failure> = z.object({
 export const Usage = z.object({
   /** US dollars. */
   cost: z.number().nonnegative(),
-  tokens: z.object({ input: z.number().nonnegative(), output: z.number().nonnegative() }),
+  /** Of a language model; not the token of an attempt. */
+  tokens: z.object({
+    /** Read by the model. */
+    input: z.number().nonnegative(),
+    /** Written by it. */
+    output: z.number().nonnegative(),
+  }),
+  /** Which model. */
   model: z.string().max(256),
 });
 export type Usage = z.infer<typeof Usage>;

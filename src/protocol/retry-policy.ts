@@ -7,12 +7,15 @@ import { PositiveDurationMs } from "./time.js";
  */
 export const RetryPolicyInput = z
   .object({
-    /** Attempts in all, the first included; 0 means no limit. */
+    /** Attempts in all, the first included; 0 means no limit, 3 unless given. */
     maximumAttempts: z.int().min(0).max(1_000_000).optional(),
+    /** From the first failure to the second attempt; 1,000 unless given. */
     initialIntervalMs: PositiveDurationMs.optional(),
+    /** Each wait is this many times the one before; 2 unless given. */
     backoffCoefficient: z.number().min(1).max(1_000).optional(),
+    /** The longest wait, not below `initialIntervalMs`; 100 times that unless given. */
     maximumIntervalMs: PositiveDurationMs.optional(),
-    /** Exact matches on a failure's `type`. */
+    /** Exact matches on a failure's `type`: these are not tried again. */
     nonRetryableErrorTypes: z.array(z.string().max(256)).max(100).optional(),
   })
   .refine((policy) => (policy.maximumIntervalMs ?? Infinity) >= (policy.initialIntervalMs ?? 1_000), {

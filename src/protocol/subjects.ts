@@ -1,4 +1,4 @@
-import { type AgentId, ID_PATTERN, type Namespace } from "./ids.js";
+import { type AgentId, ID_PATTERN, Namespace } from "./ids.js";
 
 /** Every subject of the engine, built and parsed in one place; the namespace is always the first token. */
 export interface Subjects {
@@ -8,6 +8,8 @@ export interface Subjects {
   readonly allHeartbeats: string;
   readonly allResults: string;
   readonly allStatuses: string;
+  /** orchestrator -> agents, all agents */
+  readonly allTasks: string;
   readonly taskSubmit: string;
   readonly taskGet: string;
   readonly taskList: string;
@@ -25,6 +27,10 @@ export interface Subjects {
   readonly systemEvent: string;
   /** orchestrator -> all, and request-reply */
   readonly health: string;
+  /** client -> orchestrator, each of those above that is a request. */
+  readonly allRequests: readonly string[];
+  /** Every subject of the namespace. */
+  readonly all: string;
   /** The commit log; written by the leader only. */
   readonly journal: string;
   /** orchestrator -> one agent */
@@ -40,11 +46,7 @@ export interface Subjects {
 export function subjectsOf(namespace: Namespace): Subjects {
   const agent = `${namespace}.agent`;
   const orchestrator = `${namespace}.orchestrator`;
-  return {
-    agentRegister: `${agent}.register`,
-    allHeartbeats: `${agent}.*.heartbeat`,
-    allResults: `${agent}.*.result`,
-    allStatuses: `${agent}.*.status`,
+  const requests = {
     taskSubmit: `${orchestrator}.task.submit`,
     taskGet: `${orchestrator}.task.get`,
     taskList: `${orchestrator}.task.list`,
@@ -58,8 +60,18 @@ export function subjectsOf(namespace: Namespace): Subjects {
     workflowTerminate: `${orchestrator}.workflow.terminate`,
     workflowHistory: `${orchestrator}.workflow.history`,
     systemStatus: `${orchestrator}.system.status`,
-    systemEvent: `${orchestrator}.system.event`,
     health: `${orchestrator}.health`,
+  };
+  return {
+    agentRegister: `${agent}.register`,
+    allHeartbeats: `${agent}.*.heartbeat`,
+    allResults: `${agent}.*.result`,
+    allStatuses: `${agent}.*.status`,
+    allTasks: `${agent}.*.task`,
+    ...requests,
+    allRequests: Object.values(requests),
+    systemEvent: `${orchestrator}.system.event`,
+    all: `${namespace}.>`,
     journal: `${namespace}.journal`,
     agentTask: (agentId) => `${agent}.${agentId}.task`,
     agentResult: (agentId) => `${agent}.${agentId}.result`,
@@ -71,4 +83,13 @@ export function subjectsOf(namespace: Namespace): Subjects {
       return ID_PATTERN.test(token) ? (token as AgentId) : null;
     },
   };
+}
+
+/** The journals of all namespaces. */
+export const ALL_JOURNALS = "*.journal";
+
+/** The namespace whose journal has this subject; null if it is none. */
+export function namespaceOfJournal(subject: string): Namespace | null {
+  const namespace = Namespace.safeParse(subject.split(".")[0]);
+  return namespace.success && subjectsOf(namespace.data).journal === subject ? namespace.data : null;
 }

@@ -13,26 +13,36 @@ export const orchestratorStates = [
   "draining",
   "stopped",
 ] as const;
+/** What an orchestrator process is at. */
 export const OrchestratorState = z.enum(orchestratorStates);
 export type OrchestratorState = z.infer<typeof OrchestratorState>;
 
 export const agentStates = ["healthy", "unhealthy", "draining", "lost", "gone"] as const;
+/** An agent as the orchestrator sees it. */
 export const AgentState = z.enum(agentStates);
 export type AgentState = z.infer<typeof AgentState>;
 
 export const AgentView = z.object({
+  /** The name it registered under. */
   agentId: AgentId,
   state: AgentState,
   /** One sentence about a state that is not `healthy`. */
   reason: z.string().optional(),
+  /** How many lives its id has had. */
   incarnation: z.int(),
+  /** As registered. */
   capabilities: z.array(CapabilityName),
+  /** Attempts it has in hand. */
   activeTaskCount: z.int(),
+  /** As registered. */
   maxConcurrentTasks: z.int(),
+  /** When this incarnation began, epoch milliseconds. */
   registeredAt: z.int(),
   /** When the orchestrator last heard of it, by the orchestrator's clock; absent if not since it started. */
   lastSeenAt: z.int().optional(),
+  /** Of its last heartbeat. */
   metrics: z.record(z.string(), z.number()),
+  /** As registered. */
   metadata: z.record(z.string(), JsonValue).optional(),
 });
 export type AgentView = z.infer<typeof AgentView>;
@@ -41,7 +51,9 @@ export type AgentView = z.infer<typeof AgentView>;
 export const Durability = z.enum(["fsync", "replicated", "relaxed", "unverified"]);
 export type Durability = z.infer<typeof Durability>;
 
+/** An envelope alone: asks for the system's status, or for its health. */
 export const SystemStatusRequest = z.object(envelopeFields);
+/** The orchestrator, its agents and how many tasks there are. */
 export const SystemStatusReply = z.object({
   ...envelopeFields,
   orchestratorStatus: OrchestratorState,
@@ -55,30 +67,59 @@ export const SystemStatusReply = z.object({
   waitingTaskCount: z.int(),
   /** Tasks between two attempts. */
   backoffTaskCount: z.int(),
+  /** Of `agentCount`: those in this state. */
   healthyAgentCount: z.int(),
+  /** Of `agentCount`: those in this state. */
   unhealthyAgentCount: z.int(),
+  /** Lost and departed ones too, for seven days. */
   agentStatuses: z.array(AgentView),
   /** Given where all agents do not fit into a message: how many are not listed. Those listed lack metadata and metrics then. */
   agentStatusesLeftOut: z.int().optional(),
   /** How many tasks ended in each way since this orchestrator became leader. */
   endedTaskCounts: z.record(z.string(), z.int()),
-  usage: z.object({ cost: z.number(), tokens: z.object({ input: z.number(), output: z.number() }) }),
+  /** Of all attempts since then. */
+  usage: z.object({
+    /** US dollars. */
+    cost: z.number(),
+    /** Of language models. */
+    tokens: z.object({
+      /** Read by models. */
+      input: z.number(),
+      /** Written by them. */
+      output: z.number(),
+    }),
+  }),
+  /** First token of every subject. */
   namespace: z.string(),
+  /** Of the orchestrator's package. */
   version: z.string(),
   durability: Durability,
+  /** Of the last flush. */
   journalSequence: z.int(),
+  /** Up to where the buckets hold what the journal says. */
   checkpointSequence: z.int(),
+  /** Since when this orchestrator leads, epoch milliseconds. */
   leadingSince: z.int(),
 });
 export type SystemStatusReply = z.infer<typeof SystemStatusReply>;
 
+/** How a component is. */
 export const HealthStatus = z.enum(["healthy", "degraded", "unhealthy"]);
 export type HealthStatus = z.infer<typeof HealthStatus>;
 /** A broadcast each health-check interval, and the answer to a request on the same subject. */
 export const HealthMessage = z.object({
   ...envelopeFields,
+  /** That of the sickest component. */
   status: HealthStatus,
-  components: z.record(z.string(), z.object({ status: HealthStatus, detail: z.string().optional() })),
+  /** By name: `orchestrator`, `nats`, `journal`, `agents`. */
+  components: z.record(
+    z.string(),
+    z.object({
+      status: HealthStatus,
+      /** For people. */
+      detail: z.string().optional(),
+    }),
+  ),
 });
 export type HealthMessage = z.infer<typeof HealthMessage>;
 
@@ -109,7 +150,9 @@ export type SystemEventType = z.infer<typeof SystemEventType>;
 /** Broadcast at most once and after the fact is on disk. `payload` names what it is about: `taskId`, `agentId`. */
 export const SystemEventMessage = z.object({
   ...envelopeFields,
+  /** What happened; later versions may know more types. */
   eventType: SystemEventType,
+  /** What it happened to: `taskId`, `agentId` and more, by type. */
   payload: z.record(z.string(), JsonValue).optional(),
 });
 export type SystemEventMessage = z.infer<typeof SystemEventMessage>;

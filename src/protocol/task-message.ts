@@ -32,8 +32,11 @@ export type TaskState = z.infer<typeof TaskState>;
 export const TaskSubmission = z.object({
   /** Defaults to the message's id (in a batch: `<messageId>-<index>`), so asking again is safe. */
   taskId: TaskId.optional(),
+  /** What the agent's code goes by. */
   type: CapabilityName,
+  /** Any JSON value, up to 131,072 bytes of JSON. */
   input: JsonValue.optional(),
+  /** Of the tasks that could start, the more urgent goes first; `normal` unless given. */
   priority: Priority.optional(),
   /** Tasks that must complete first; their outputs travel with this one's assignment. */
   dependencies: z.array(TaskId).max(DEPENDENCIES_MAX).optional(),
@@ -44,6 +47,7 @@ export const TaskSubmission = z.object({
   /** Bounds all attempts together, from submission. */
   scheduleToCloseMs: PositiveDurationMs.optional(),
   retry: RetryPolicyInput.optional(),
+  /** Passed on to the agent; up to 131,072 bytes of JSON. */
   metadata: z.record(z.string(), JsonValue).optional(),
   // Of workflows (`type` is `workflow:<name>`) only.
   idReusePolicy: IdReusePolicy.optional(),
@@ -62,8 +66,10 @@ export const TaskSubmissionMessage = z
   .object({
     ...envelopeFields,
     task: TaskSubmission.optional(),
-    /** Counted before they are looked at: a million wrong tasks are one mistake. */
+    /** A batch; its members may depend on each other. */
+    // Counted before they are looked at: a million wrong tasks are one mistake.
     tasks: z.array(z.unknown()).min(1).max(BATCH_TASKS_MAX).pipe(z.array(TaskSubmission)).optional(),
+    /** Chosen where it can take the task at that moment, another agent otherwise. */
     preferredAgentId: AgentId.optional(),
   })
   .refine((message) => (message.task === undefined) !== (message.tasks === undefined), {
@@ -71,21 +77,30 @@ export const TaskSubmissionMessage = z
   });
 export type TaskSubmissionMessage = z.infer<typeof TaskSubmissionMessage>;
 
+/** The submission is on disk. */
 export const TaskSubmissionResponse = z.object({
   ...envelopeFields,
+  /** Of the one task that was submitted. */
   taskId: TaskId.optional(),
+  /** Of the members of a batch, in their order. */
   taskIds: z.array(TaskId).optional(),
 });
 export type TaskSubmissionResponse = z.infer<typeof TaskSubmissionResponse>;
 
 /** Asks about one task: get, cancel, explain. */
-export const TaskRequest = z.object({ ...envelopeFields, taskId: TaskId });
+export const TaskRequest = z.object({
+  ...envelopeFields,
+  /** Which task. */
+  taskId: TaskId,
+});
 export type TaskRequest = z.infer<typeof TaskRequest>;
 
+/** Asks for a task when it has ended, or when the time is up. */
 export const TaskWaitRequest = z.object({
   ...envelopeFields,
+  /** Which task. */
   taskId: TaskId,
-  /** WAIT_TIMEOUT_MS_MAX at most; what is above counts as that. */
+  /** 60,000 unless given; what is above counts as that. */
   timeoutMs: z.int().min(0).optional(),
 });
 export type TaskWaitRequest = z.infer<typeof TaskWaitRequest>;
@@ -93,37 +108,57 @@ export type TaskWaitRequest = z.infer<typeof TaskWaitRequest>;
 /** The largest page of `task.list`. */
 export const LIST_LIMIT_MAX = 1_000;
 
+/** Asks for tasks that match all of what is given, the newest first. */
 export const TaskListRequest = z.object({
   ...envelopeFields,
+  /** In any of these. */
   states: z.array(TaskState).optional(),
+  /** Of this one. */
   type: CapabilityName.optional(),
+  /** Whose current or last attempt is or was on this agent. */
   agentId: AgentId.optional(),
+  /** 100 unless given. */
   limit: z.int().min(1).max(LIST_LIMIT_MAX).optional(),
 });
 export type TaskListRequest = z.infer<typeof TaskListRequest>;
 
 /** A task as clients see it. Absent fields do not apply (yet). */
 export const TaskView = z.object({
+  /** Its name for as long as its record is kept. */
   taskId: TaskId,
+  /** What the agent's code goes by. */
   type: CapabilityName,
   state: TaskState,
   priority: Priority,
   /** Number of the current or last attempt; 0 before the first. */
   attempt: z.int(),
+  /** 0 for no limit. */
   maximumAttempts: z.int(),
+  /** Of the current or last attempt. */
   agentId: AgentId.optional(),
+  /** As submitted; not in lists. */
   input: JsonValue.optional(),
+  /** Of a completed task, `null` where its agent gave none; not in lists. */
   output: JsonValue.optional(),
+  /** Of the last attempt while the task is unfinished, of its end afterwards. */
   error: Failure.optional(),
   /** One sentence: what an unfinished task waits for, or how it ended. */
   reason: z.string().optional(),
+  /** What the last attempt reported last. */
   progress: JsonValue.optional(),
+  /** Of all attempts together; `model` is the last one's. */
   usage: Usage.optional(),
+  /** Tasks that must complete first. */
   dependencies: z.array(TaskId),
+  /** An agent needs all of these. */
   requiredCapabilities: z.array(CapabilityName),
+  /** As submitted; not in lists. */
   metadata: z.record(z.string(), JsonValue).optional(),
+  /** Epoch milliseconds, as the two below. */
   submittedAt: z.int(),
+  /** Of the current or last attempt. */
   assignedAt: z.int().optional(),
+  /** Only of an ended task. */
   endedAt: z.int().optional(),
   /** The workflow that asked for this task. */
   workflow: z.object({ workflowId: TaskId, runId: TaskId.optional() }).optional(),
@@ -149,19 +184,30 @@ export const TaskView = z.object({
 });
 export type TaskView = z.infer<typeof TaskView>;
 
+/** A task as it is at the moment of the answer. */
 export const TaskReply = z.object({ ...envelopeFields, task: TaskView });
 export type TaskReply = z.infer<typeof TaskReply>;
 
+/** Tasks that match. */
 export const TaskListReply = z.object({
   ...envelopeFields,
+  /** The newest first, without `input`, `output` and `metadata`. */
   tasks: z.array(TaskView),
-  /** Tasks that matched, of which `tasks` has the first `limit`. Inputs and outputs are left out of lists. */
+  /** Tasks that matched, of which `tasks` has the first `limit`, or as many as fit into a message. */
   total: z.int(),
 });
 export type TaskListReply = z.infer<typeof TaskListReply>;
 
+/** What a task waits for, or how it ended. */
 export const TaskExplainReply = z.object({
   ...envelopeFields,
-  explanation: z.object({ taskId: TaskId, state: TaskState, reason: z.string() }),
+  /** In a sentence. */
+  explanation: z.object({
+    /** The one that was asked about. */
+    taskId: TaskId,
+    state: TaskState,
+    /** One sentence for people. */
+    reason: z.string(),
+  }),
 });
 export type TaskExplainReply = z.infer<typeof TaskExplainReply>;

@@ -25,10 +25,12 @@ class Crew {
   readonly key: string;
   memberCount = 0;
   readonly #heap: Place[] = [];
+  readonly #onOpened: (crew: Crew) => void;
 
-  constructor(key: string, capabilities: readonly string[]) {
+  constructor(key: string, capabilities: readonly string[], onOpened: (crew: Crew) => void) {
     this.key = key;
     this.capabilities = new Set(capabilities);
+    this.#onOpened = onOpened;
   }
 
   /** The first of its heap; where that is the one to avoid, the better of the two right behind it. */
@@ -48,6 +50,7 @@ class Crew {
     if (place.position === -1) {
       place.position = this.#heap.length;
       this.#heap.push(place);
+      if (this.#heap.length === 1) this.#onOpened(this);
     }
     this.#siftUp(place);
     this.#siftDown(place);
@@ -92,12 +95,19 @@ class Crew {
   }
 }
 
+/** Task types may be made up by the thousand, each seen once. */
+const SUITABLE_MAX = 10_000;
+
 export class AgentPool {
   readonly #places = new Map<AgentId, Place>();
   readonly #crews = new Map<string, Crew>();
-  /** Crews that can serve a set of required capabilities; forgotten whenever a crew comes or goes. */
+  /** Crews that can serve a set of required capabilities; forgotten whenever a crew comes or goes, or there are many. */
   readonly #suitable = new Map<string, readonly Crew[]>();
+  /** Crews that had no free place and got one since they were last taken. */
+  #opened = new Set<Crew>();
   #assignments = 0;
+  /** Of the agents that take work: places they have, and places they have taken. */
+  readonly places = { total: 0, taken: 0 };
 
   /** Takes over what a registration or a change of health says. */
   put(record: AgentRecord): void {
@@ -116,18 +126,23 @@ export class AgentPool {
         position: -1,
       };
       this.#places.set(record.agentId, place);
-    } else if (place.crew.key !== key) {
-      this.#leave(place);
-      place.crew = this.#join(key, record.capabilities);
+    } else {
+      this.#uncount(place);
+      if (place.crew.key !== key) {
+        this.#leave(place);
+        place.crew = this.#join(key, record.capabilities);
+      }
     }
     place.maximum = record.maxConcurrentTasks;
     place.takesWork = takesWork;
+    this.#count(place);
     place.crew.settle(place);
   }
 
   drop(agentId: AgentId): void {
     const place = this.#places.get(agentId);
     if (place === undefined) return;
+    this.#uncount(place);
     this.#leave(place);
     this.#places.delete(agentId);
   }
@@ -155,12 +170,21 @@ export class AgentPool {
     return this.isFree(avoid, capabilities) ? avoid : undefined;
   }
 
+  /** The capabilities of agents that had no free place among their equals and got one since the last call. */
+  takeOpened(): readonly ReadonlySet<string>[] {
+    if (this.#opened.size === 0) return [];
+    const taken = this.#opened;
+    this.#opened = new Set();
+    return Array.from(taken, ({ capabilities }) => capabilities);
+  }
+
   /** An agent without a place (its record expired while nobody led) has none to take either. */
   occupy(agentId: AgentId): void {
     const place = this.#places.get(agentId);
     if (place === undefined) return;
     this.#assignments += 1;
     place.active += 1;
+    if (place.takesWork) this.places.taken += 1;
     place.lastAssignment = this.#assignments;
     place.crew.settle(place);
   }
@@ -169,7 +193,20 @@ export class AgentPool {
     const place = this.#places.get(agentId);
     if (place === undefined) return;
     place.active -= 1;
+    if (place.takesWork) this.places.taken -= 1;
     place.crew.settle(place);
+  }
+
+  #count({ takesWork, maximum, active }: Place): void {
+    if (!takesWork) return;
+    this.places.total += maximum;
+    this.places.taken += active;
+  }
+
+  #uncount({ takesWork, maximum, active }: Place): void {
+    if (!takesWork) return;
+    this.places.total -= maximum;
+    this.places.taken -= active;
   }
 
   #crewsFor(capabilities: readonly string[]): readonly Crew[] {
@@ -177,6 +214,7 @@ export class AgentPool {
     let crews = this.#suitable.get(key);
     if (crews === undefined) {
       crews = [...this.#crews.values()].filter((crew) => capabilities.every((name) => crew.capabilities.has(name)));
+      if (this.#suitable.size >= SUITABLE_MAX) this.#suitable.clear();
       this.#suitable.set(key, crews);
     }
     return crews;
@@ -185,7 +223,7 @@ export class AgentPool {
   #join(key: string, capabilities: readonly string[]): Crew {
     let crew = this.#crews.get(key);
     if (crew === undefined) {
-      crew = new Crew(key, capabilities);
+      crew = new Crew(key, capabilities, (opened) => this.#opened.add(opened));
       this.#crews.set(key, crew);
       this.#suitable.clear();
     }
@@ -198,6 +236,7 @@ export class AgentPool {
     place.crew.memberCount -= 1;
     if (place.crew.memberCount > 0) return;
     this.#crews.delete(place.crew.key);
+    this.#opened.delete(place.crew);
     this.#suitable.clear();
   }
 }

@@ -2,7 +2,8 @@
 import { LazyHeap } from "./lazy-heap.js";
 
 interface Alarm<Item> {
-  readonly item: Item;
+  /** null: dead. One that still lies in the heap must not keep what has ended, and what it carries, in memory. */
+  item: Item | null;
   readonly at: number;
 }
 
@@ -15,7 +16,7 @@ export class Deadlines<Item, Deadline extends { readonly at: number }> {
   readonly #alarmOf = new Map<Item, Alarm<Item>>();
   readonly #heap = new LazyHeap<Alarm<Item>>({
     before: (a, b) => a.at < b.at,
-    isAlive: (alarm) => this.#alarmOf.get(alarm.item) === alarm,
+    isAlive: (alarm) => alarm.item !== null,
   });
 
   /** @param next which deadline of an item is the next one, in its present state */
@@ -35,12 +36,12 @@ export class Deadlines<Item, Deadline extends { readonly at: number }> {
     if (deadline === null) {
       if (alarm === undefined) return;
       this.#alarmOf.delete(item);
-      this.#heap.noteDeath();
+      this.#kill(alarm);
     } else if (alarm === undefined || deadline.at < alarm.at) {
       const earlier: Alarm<Item> = { item, at: deadline.at };
       this.#alarmOf.set(item, earlier);
       this.#heap.push(earlier);
-      if (alarm !== undefined) this.#heap.noteDeath();
+      if (alarm !== undefined) this.#kill(alarm);
     }
   }
 
@@ -55,11 +56,18 @@ export class Deadlines<Item, Deadline extends { readonly at: number }> {
       const alarm = this.#heap.peek();
       if (alarm === undefined || alarm.at > now) return null;
       this.#heap.pop();
-      this.#alarmOf.delete(alarm.item);
-      const deadline = this.#next(alarm.item);
+      const { item } = alarm;
+      if (item === null) continue;
+      this.#alarmOf.delete(item);
+      const deadline = this.#next(item);
       if (deadline === null) continue;
-      if (deadline.at <= now) return { item: alarm.item, deadline };
-      this.update(alarm.item);
+      if (deadline.at <= now) return { item, deadline };
+      this.update(item);
     }
+  }
+
+  #kill(alarm: Alarm<Item>): void {
+    alarm.item = null;
+    this.#heap.noteDeath();
   }
 }

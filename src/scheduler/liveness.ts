@@ -16,9 +16,18 @@ interface Sighting {
   metrics: Readonly<Record<string, number>>;
   /** Wall clock, for people; null until heard of by this leader. */
   seenAt: number | null;
+  /** Nobody listened on its subject, and nothing was heard of it since. */
+  isUnreachable: boolean;
 }
 
 export type Verdict = "silent" | "lost";
+
+export interface Overdue {
+  readonly agentId: AgentId;
+  readonly verdict: Verdict;
+  readonly silentMs: number;
+  readonly isUnreachable: boolean;
+}
 
 export class Liveness {
   readonly #limits: LivenessLimits;
@@ -39,10 +48,12 @@ export class Liveness {
   heard(agentId: AgentId, monotonicNow: number, now: number, metrics?: Readonly<Record<string, number>>): void {
     const sighting = this.#sightings.get(agentId);
     if (sighting === undefined) {
-      this.#sightings.set(agentId, { heardAt: monotonicNow, metrics: metrics ?? {}, seenAt: now });
+      const heard = { heardAt: monotonicNow, metrics: metrics ?? {}, seenAt: now, isUnreachable: false };
+      this.#sightings.set(agentId, heard);
       return;
     }
     sighting.heardAt = monotonicNow;
+    sighting.isUnreachable = false;
     sighting.seenAt = now;
     if (metrics !== undefined) sighting.metrics = metrics;
   }
@@ -50,8 +61,14 @@ export class Liveness {
   /** Starts watching an agent that this leader knows from the store only. */
   watch(agentId: AgentId, monotonicNow: number): void {
     if (!this.#sightings.has(agentId)) {
-      this.#sightings.set(agentId, { heardAt: monotonicNow, metrics: {}, seenAt: null });
+      this.#sightings.set(agentId, { heardAt: monotonicNow, metrics: {}, seenAt: null, isUnreachable: false });
     }
+  }
+
+  /** The server says that nobody listens on its subject. */
+  unreachable(agentId: AgentId): void {
+    const sighting = this.#sightings.get(agentId);
+    if (sighting !== undefined) sighting.isUnreachable = true;
   }
 
   forget(agentId: AgentId): void {
@@ -63,6 +80,11 @@ export class Liveness {
     this.#observingSince = Math.max(this.#observingSince, monotonicNow);
   }
 
+  /** Agents that are watched. */
+  get size(): number {
+    return this.#sightings.size;
+  }
+
   seenAt(agentId: AgentId): number | null {
     return this.#sightings.get(agentId)?.seenAt ?? null;
   }
@@ -72,12 +94,24 @@ export class Liveness {
   }
 
   /** Agents whose silence has passed a limit. */
-  *overdue(monotonicNow: number): Generator<{ agentId: AgentId; verdict: Verdict; silentMs: number }> {
+  *overdue(monotonicNow: number): Generator<Overdue> {
     for (const [agentId, sighting] of this.#sightings) {
+      const { isUnreachable } = sighting;
       const silentMs = monotonicNow - Math.max(sighting.heardAt, this.#observingSince);
       const mayBeLost = monotonicNow >= this.#nobodyLostBefore;
-      if (mayBeLost && silentMs >= this.#limits.lostThresholdMs) yield { agentId, verdict: "lost", silentMs };
-      else if (silentMs >= this.#limits.unhealthyThresholdMs) yield { agentId, verdict: "silent", silentMs };
+      if (mayBeLost && silentMs >= this.#limits.lostThresholdMs)
+        yield { agentId, verdict: "lost", silentMs, isUnreachable };
+      else if (silentMs >= this.#limits.unhealthyThresholdMs)
+        yield { agentId, verdict: "silent", silentMs, isUnreachable };
     }
+  }
+
+  /** How many were heard of within `withinMs`, or are otherwise known to be active. */
+  countActive(monotonicNow: number, withinMs: number, isActive: (agentId: AgentId) => boolean): number {
+    let count = 0;
+    for (const [agentId, { heardAt, isUnreachable }] of this.#sightings) {
+      if (!isUnreachable && (monotonicNow - heardAt < withinMs || isActive(agentId))) count += 1;
+    }
+    return count;
   }
 }

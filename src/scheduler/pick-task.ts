@@ -32,4 +32,5 @@ export function goesFirst(a: TaskRecord, b: TaskRecord, now: number): boolean {
   return difference === 0 ? isOlder(a, b) : difference < 0;
 }
 
-const readySince = (record: TaskRecord): number => record.readyAt ?? record.submittedAt;
+/** Since when it could start, epoch milliseconds. */
+export const readySince = (record: TaskRecord): number => record.readyAt ?? record.submittedAt;

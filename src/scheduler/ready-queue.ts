@@ -8,7 +8,7 @@
 import { priorities } from "../protocol/priority.js";
 import type { TaskRecord } from "../protocol/task-record.js";
 import { LazyHeap } from "./lazy-heap.js";
-import { baseLevel, goesFirst, isOlder } from "./pick-task.js";
+import { baseLevel, goesFirst, isOlder, readySince } from "./pick-task.js";
 
 /** Tasks with the same required capabilities. */
 export class Line {
@@ -46,6 +46,16 @@ export class Line {
     return best;
   }
 
+  /** Since when its oldest task could start; null while it has none. */
+  get waitingSince(): number | null {
+    let since: number | null = null;
+    for (const heap of this.#byLevel) {
+      const head = heap.peek();
+      if (head !== undefined) since = Math.min(since ?? Number.POSITIVE_INFINITY, readySince(head));
+    }
+    return since;
+  }
+
   /** Takes out the task that `first` returned. */
   takeFirst(record: TaskRecord): void {
     if (this.#heapOf(record).pop() !== record)
@@ -67,6 +77,10 @@ export function capabilityKey(capabilities: readonly string[]): string {
 
 export class ReadyQueue {
   readonly #lines = new Map<string, Line>();
+  /** By the first of their capabilities; those that ask for none by the empty text. */
+  readonly #byCapability = new Map<string, Set<Line>>();
+  /** Lines that came up since they were last taken. */
+  #fresh = new Set<Line>();
   #size = 0;
 
   get size(): number {
@@ -78,8 +92,25 @@ export class ReadyQueue {
     return this.#lines.values();
   }
 
-  lineOf(record: TaskRecord): Line | undefined {
-    return this.#lines.get(capabilityKey(record.spec.requiredCapabilities));
+  /** The line of a set of capabilities, by its `capabilityKey`; undefined while nobody stands in it. */
+  line(key: string): Line | undefined {
+    return this.#lines.get(key);
+  }
+
+  /** Lines that came up since the last call. */
+  takeFresh(): ReadonlySet<Line> {
+    const taken = this.#fresh;
+    if (taken.size > 0) this.#fresh = new Set();
+    return taken;
+  }
+
+  /** Lines whose tasks can be done with these capabilities. Costs nothing for all the others. */
+  *servedBy(capabilities: ReadonlySet<string>): Generator<Line> {
+    for (const first of ["", ...capabilities]) {
+      for (const line of this.#byCapability.get(first) ?? []) {
+        if (line.capabilities.every((name) => capabilities.has(name))) yield line;
+      }
+    }
   }
 
   add(record: TaskRecord): void {
@@ -88,6 +119,10 @@ export class ReadyQueue {
     if (line === undefined) {
       line = new Line(record.spec.requiredCapabilities);
       this.#lines.set(key, line);
+      this.#fresh.add(line);
+      const sisters = this.#byCapability.get(firstOf(line));
+      if (sisters === undefined) this.#byCapability.set(firstOf(line), new Set([line]));
+      else sisters.add(line);
     }
     line.add(record);
     this.#size += 1;
@@ -99,7 +134,7 @@ export class ReadyQueue {
   }
 
   noteLeft(record: TaskRecord): void {
-    const line = this.lineOf(record);
+    const line = this.#lines.get(capabilityKey(record.spec.requiredCapabilities));
     if (line === undefined) throw new Error(`task ${record.spec.taskId} left a line that does not exist`);
     line.noteLeft(record);
     this.#shrink(line);
@@ -108,6 +143,13 @@ export class ReadyQueue {
   /** An empty line is dropped, so that task types seen once leave nothing behind. */
   #shrink(line: Line): void {
     this.#size -= 1;
-    if (line.size === 0) this.#lines.delete(capabilityKey(line.capabilities));
+    if (line.size > 0) return;
+    this.#lines.delete(capabilityKey(line.capabilities));
+    this.#fresh.delete(line);
+    const sisters = this.#byCapability.get(firstOf(line));
+    sisters?.delete(line);
+    if (sisters?.size === 0) this.#byCapability.delete(firstOf(line));
   }
 }
+
+const firstOf = (line: Line): string => line.capabilities[0] ?? "";

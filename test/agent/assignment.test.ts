@@ -200,7 +200,7 @@ it("aborts a task whose time is up, measured by the orchestrator's clock, and le
   await agent("cam-1", { tasks: { echo: held.handler(), next: () => "ran" } }).start();
   const wrongByAnHour = Date.now() - 3_600_000;
 
-  orchestrator.send("cam-1", {
+  const assignment = {
     timestamp: wrongByAnHour,
     task: {
       taskId: "t-1",
@@ -212,13 +212,17 @@ it("aborts a task whose time is up, measured by the orchestrator's clock, and le
       dependencyResults: {},
       metadata: {},
     },
-  });
+  };
+  orchestrator.send("cam-1", assignment);
 
   await until("it is aborted", () => held.contexts[0]?.signal.aborted === true);
   expect(held.contexts[0]?.signal.reason).toMatchObject({ name: "AbortError", kind: "deadlinePassed" });
+  // A new leader does not know that the time was up, and sends it once more.
+  orchestrator.send("cam-1", assignment);
   const next = orchestrator.assign("cam-1", { type: "next" });
   await orchestrator.resultOf(next.taskId);
   expect(orchestrator.results.map(({ taskId }) => taskId)).toEqual([next.taskId]);
+  expect(held.started).toBe(1);
 });
 
 it("does not take a deadline of a month for one that has passed", async () => {

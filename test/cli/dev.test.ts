@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
+import { EventReader } from "../http/raw-http.js";
 import { folderTest } from "../nats-server/folder-test.js";
 import { untilNothingNames } from "../nats-server/processes.js";
 import { until } from "../support/until.js";
@@ -42,16 +43,27 @@ folderTest("keeps what was accepted for the next start", async ({ folder }) => {
   expect(JSON.parse(stdout)).toMatchObject({ taskId: "t-1", state: "queued" });
 });
 
-folderTest("answers GET /healthz and nothing else", async ({ folder }) => {
+folderTest("serves HTTP where its line says", async ({ folder }) => {
   await using dev = await startDev(folder);
 
-  const statusOf = (path: string, init?: RequestInit) => fetch(dev.httpUrl + path, init).then(({ status }) => status);
-  const health = await fetch(`${dev.httpUrl}/healthz`);
-  const statuses = await Promise.all([statusOf("/"), statusOf("/healthz", { method: "POST" })]);
+  const statusOf = (path: string) => fetch(dev.httpUrl + path).then(({ status }) => status);
 
-  expect(health.status).toBe(200);
-  expect(await health.json()).toMatchObject({ orchestratorStatus: "leading", components: {} });
-  expect(statuses).toEqual([404, 405]);
+  expect(await Promise.all(["/healthz", "/readyz", "/nothing"].map(statusOf))).toEqual([200, 200, 404]);
+});
+
+folderTest("answers callers over HTTP that wait when it is stopped", async ({ folder }) => {
+  await using dev = await startDev(folder);
+  await perdure(["submit", "ocr", "--id", "t-1", "--server", dev.natsUrl]);
+  await using events = await EventReader.open(dev.httpUrl);
+  const waiting = fetch(`${dev.httpUrl}/v1/tasks/t-1/wait`);
+  // Once this one was answered, that one waits.
+  await fetch(`${dev.httpUrl}/v1/tasks/t-1/wait?timeoutMs=100`);
+
+  dev.kill("SIGTERM");
+
+  expect((await waiting).status).toBe(503);
+  expect((await dev.ended).status).toBe(0);
+  await until("the stream has ended", () => events.ended);
 });
 
 folderTest("runs the heartbeat and the namespace it is told to", async ({ folder }) => {

@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+export const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 
 export interface Ended {
   readonly status: number | null;
@@ -25,6 +25,7 @@ export interface Running extends AsyncDisposable {
   readonly lines: readonly string[];
   readonly errors: () => string;
   readonly ended: Promise<Ended>;
+  readonly exited: () => boolean;
   kill(signal: NodeJS.Signals): void;
   /** Reads no more, as `| head -1` does. */
   closeOutput(): void;
@@ -32,13 +33,15 @@ export interface Running extends AsyncDisposable {
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** What a developer has set for themselves must not reach the tests. */
-const own = new Set(["NATS_URL", "NATS_TOKEN", "PERDURE_NAMESPACE", "PERDURE_NATS_SERVER", "PERDURE_LOG_LEVEL"]);
+/** What a developer has set, or selected with the nats CLI, must not reach the tests. */
+export function testEnvironment(environment: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(NATS|PERDURE)_/.test(name));
+  return { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: "/nonexistent", ...environment };
+}
 
-function start(args: readonly string[], { environment = {}, stdin = "" }: RunOptions): Child {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.has(name)));
+function start(args: readonly string[], { environment, stdin = "" }: RunOptions): Child {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, ...environment },
+    env: testEnvironment(environment),
     stdio: ["pipe", "pipe", "pipe"],
   });
   // One that ends without reading its input is fine.
@@ -71,6 +74,7 @@ export function startPerdure(args: readonly string[], options: RunOptions = {}):
     lines,
     errors: () => stderr,
     ended,
+    exited: () => child.exitCode !== null || child.signalCode !== null,
     kill: (signal) => {
       child.kill(signal);
     },

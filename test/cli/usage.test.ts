@@ -3,9 +3,12 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { createProgram } from "../../src/cli/program.js";
 import { perdure } from "./perdure.js";
 
-it.each(["dev", "submit", "status", "ps", "show", "cancel", "agents"])("explains %s", async (verb) => {
+const verbs = createProgram().commands.map((command) => command.name());
+
+it.each(verbs)("explains %s", async (verb) => {
   const { status, stdout } = await perdure([verb, "--help"]);
 
   expect(status).toBe(0);
@@ -22,7 +25,7 @@ it.each<[sentence: string, args: readonly string[], said: string]>([
   ["wants a count", ["submit", "ocr", "--attempts", "-1"], "Give a whole number"],
   ["wants a limit the orchestrator takes", ["ps", "--limit", "1001"], "--limit is 1001 and may be 1 to 1000"],
   ["wants a type", ["submit"], "submit needs the task's type"],
-  ["wants the id", ["show"], "missing required argument 'id'"],
+  ["wants the id", ["show"], "missing required argument 'taskId'"],
   ["wants a namespace that fits a subject", ["ps", "--namespace", "A.B"], 'namespace "A.B" must match'],
   ["wants one input", ["submit", "ocr", "--input", "1", "--input-file", "x"], "cannot be used with option"],
   ["wants no task beside a batch", ["submit", "ocr", "--batch", "x"], 'leave out "ocr"'],
@@ -34,6 +37,15 @@ it.each<[sentence: string, args: readonly string[], said: string]>([
   ["names a file it cannot read", ["submit", "ocr", "--input-file", "/no/such"], "cannot read /no/such"],
   ["says where JSON stops", ["submit", "ocr", "--input", '{"a": 1,}'], "line 1, column 9, and found }"],
   ["starts its own server", ["dev", "--server", "nats://elsewhere"], "leave out --server"],
+  ["takes no context for its own server", ["dev", "--context", "prod"], "leave out --context"],
+  ["wants one kind of credentials", ["ps", "--creds", "a", "--nkey", "b"], "cannot be used with option"],
+  ["wants a context that exists", ["ps", "--context", "prod"], 'no file of a context "prod"; there is none'],
+  ["names credentials it cannot read", ["ps", "--creds", "/no/such"], "cannot read credentials: ENOENT"],
+  ["wants replicas that make a quorum", ["orchestrator", "--replicas", "2"], "Allowed choices are 1, 3, 5"],
+  ["wants a port for HTTP", ["orchestrator", "--http-host", "::1"], "give --http-port as well"],
+  ["wants an event to wait for", ["events", "--limit", "0"], "--limit is 0 and may be 1 or more"],
+  ["names the events there are", ["events", "--type", "TASK_DONE"], "TASK_COMPLETED"],
+  ["knows three shells", ["completion", "tcsh"], "Allowed choices are bash, zsh, fish"],
 ])("%s", async (_sentence, args, said) => {
   const { status, stdout, stderr } = await perdure(args);
 
@@ -41,6 +53,19 @@ it.each<[sentence: string, args: readonly string[], said: string]>([
   expect(stderr).toContain(said);
   expect(stderr.trim().split("\n")).toHaveLength(1);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+});
+
+it.each<[sentence: string, args: readonly string[], code: string, status: number]>([
+  ["an option that does not exist", ["ps", "--jsn", "--json"], "USAGE", 2],
+  ["two options that exclude each other", ["ps", "--json", "--jsonl"], "USAGE", 2],
+  ["a value that cannot be", ["ps", "--jsonl", "--limit", "0"], "USAGE", 2],
+  ["a server that is not there", ["ps", "--json", "--server", "nats://127.0.0.1:1"], "CONNECTION_FAILED", 4],
+])("says in JSON, where that was asked for, what is wrong with %s", async (_what, args, code, expected) => {
+  const { status, stdout, stderr } = await perdure(args);
+
+  const [line = "", ...rest] = stderr.trimEnd().split("\n");
+  expect(JSON.parse(line)).toEqual({ error: { code, message: expect.any(String), details: expect.any(Object) } });
+  expect({ status, stdout, rest }).toEqual({ status: expected, stdout: "", rest: [] });
 });
 
 it.each<[sentence: string, batch: string, said: string]>([

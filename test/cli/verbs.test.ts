@@ -86,6 +86,39 @@ it("waits for a task and prints its output as JSON", async () => {
   expect(withoutInput.stdout).toBe("null\n");
 });
 
+const linesOf = (stdout: string) =>
+  stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+it("prints lists one object a line with --jsonl, and what they leave out on stderr", async () => {
+  const [type, a, b] = [own("echo"), own("a"), own("b")];
+  const agentId = await givenAgent({ [type]: echo });
+  const batch = [
+    { taskId: a, type, input: 1 },
+    { taskId: b, type, input: 2 },
+  ];
+  const stdin = JSON.stringify(batch);
+
+  const submitted = await run(["submit", "--batch", "-", "--jsonl"], { stdin });
+  const ended = await run(["submit", "--batch", "-", "--jsonl", "--wait"], { stdin });
+  const listed = await run(["ps", "--type", type, "--limit", "1", "--jsonl"]);
+  const agents = await run(["agents", "--jsonl"]);
+  const cancelled = await run(["cancel", a, b, "--jsonl"]);
+
+  expect(linesOf(submitted.stdout)).toEqual([{ taskId: a }, { taskId: b }]);
+  expect(linesOf(ended.stdout)).toMatchObject([
+    { taskId: a, output: 1 },
+    { taskId: b, output: 2 },
+  ]);
+  expect(linesOf(ended.stderr)).toEqual([{ notice: "submitted 2 tasks" }]);
+  expect(linesOf(listed.stdout)).toMatchObject([{ taskId: b, state: "completed" }]);
+  expect(linesOf(listed.stderr)).toEqual([{ notice: "… and 1 more; --limit shows them" }]);
+  expect(linesOf(agents.stdout)).toContainEqual(expect.objectContaining({ agentId }));
+  expect(linesOf(cancelled.stdout)).toMatchObject([{ taskId: a }, { taskId: b }]);
+});
+
 it("tells the shell that a task failed, and says why on stderr", async () => {
   const type = own("read");
   const handler: TaskHandler = () => {

@@ -46,6 +46,21 @@ it("prints a line of JSON for each change, and ends with 0 at Ctrl-C", async () 
   expect(new Set(watching.lines).size).toBe(lists.length);
 });
 
+it("prints only what changed with --jsonl", async () => {
+  await run("submit", "copy", "--id", "l-1");
+  await run("submit", "copy", "--id", "l-2");
+  await using watching = watch("ps", "--type", "copy", "--jsonl");
+  await untilLines(watching, 2);
+  await run("cancel", "l-1");
+  await untilLines(watching, 3);
+  watching.kill("SIGINT");
+
+  expect((await watching.ended).status).toBe(0);
+  const seen = watching.lines.map((line) => JSON.parse(line)).map(({ taskId, state }) => `${taskId} ${state}`);
+  expect(seen.slice(0, 2).sort()).toEqual(["l-1 queued", "l-2 queued"]);
+  expect(seen.slice(2)).toEqual(["l-1 cancelled"]);
+});
+
 it("ends by itself when the task it shows has ended", async () => {
   await run("submit", "ocr", "--id", "w-3");
   await using watching = watch("show", "w-3", "--json");

@@ -5,8 +5,10 @@ import type { NewTask } from "../../src/client/submission.js";
 import type { SystemEvent } from "../../src/client/system-events.js";
 import { TaskFailedError } from "../../src/client/task-outcome.js";
 import { PerdureError } from "../../src/errors.js";
+import { subjectsOf } from "../../src/protocol/subjects.js";
+import { givenEnvelope } from "../support/given.js";
 import { newNamespace, useNats } from "../support/nats.js";
-import { until } from "../support/until.js";
+import { until, untilHolds } from "../support/until.js";
 import { type Request, ScriptedEndpoints, taskView } from "./scripted-endpoints.js";
 
 const nats = useNats();
@@ -181,6 +183,44 @@ it("says where the task stands when the time for a wait is up", async () => {
   expect(error).toHaveProperty("message", expect.stringContaining("waits for an agent"));
 });
 
+it("shows where the task stands when the time of a look is up, and that it ended otherwise", async () => {
+  const { client, endpoints } = await givenClient();
+  await endpoints.answer("taskWait", ({ taskId, timeoutMs }) =>
+    taskView(taskId, { state: timeoutMs === 0 ? "queued" : "completed" }),
+  );
+
+  expect(await client.waitAtMost("t-1", { timeoutMs: 0 })).toMatchObject({ state: "queued" });
+  expect(await client.waitAtMost("t-1", { timeoutMs: 50 })).toMatchObject({ state: "completed" });
+});
+
+it("gives up any question with its time, or with its signal", async () => {
+  const { client } = await givenClient();
+  const signal = AbortSignal.abort(new Error("enough"));
+
+  await expect(client.get("t-1", { timeoutMs: 100 })).rejects.toMatchObject({ code: "NO_RESPONDERS" });
+  await expect(client.list({}, { timeoutMs: 100 })).rejects.toMatchObject({ code: "NO_RESPONDERS" });
+  await expect(client.status({ signal })).rejects.toThrow("enough");
+  await expect(client.cancel("t-1", { signal })).rejects.toThrow("enough");
+});
+
+it("sends nothing while the connection is lost, says so, and goes on when it is back", async () => {
+  const { client, endpoints } = await givenClient(300);
+  await endpoints.answer("taskSubmit", ({ messageId }) => ({ taskId: messageId }));
+  await nats.kill();
+  // Noticed in a moment; the first questions may still fall into the gap.
+  const lost = await untilHolds(
+    "the client has noticed",
+    () => client.submit({ type: "echo" }).catch((caught: unknown) => caught),
+    (caught) => caught instanceof PerdureError && caught.code === "CONNECTION_FAILED",
+  );
+  await nats.restart();
+  const messageId = "5f0c7b1e-0f5a-4a9e-9a53-1d2f0f4b8a11";
+  const back = await client.submit({ type: "echo" }, { messageId, timeoutMs: 10_000 });
+
+  expect(lost).toMatchObject({ details: { outcome: "untouched" } });
+  expect(back.taskId).toBe(messageId);
+});
+
 it("ends a wait with the reason of its signal", async () => {
   const { client, endpoints } = await givenClient();
   const requests = await endpoints.answer("taskWait", () => null);
@@ -229,6 +269,27 @@ it.each(["cancelled", "timed_out"])("throws for the result of a task that ended 
   await endpoints.answer("taskWait", ({ taskId }) => taskView(taskId, { state }));
 
   await expect(client.result("t-1")).rejects.toMatchObject({ name: "TaskFailedError", state });
+});
+
+it("passes a W3C trace context on as a header, and refuses what is none", async () => {
+  const { client } = await givenClient();
+  const namespace = newNamespace();
+  const traced = await connectClient({ connection: await nats.connect(), namespace });
+  const connection = await nats.connect();
+  const headers: unknown[] = [];
+  connection.subscribe(subjectsOf(namespace).taskSubmit, (message) => {
+    headers.push(message.header("traceparent"));
+    connection.publish(message.reply ?? "", JSON.stringify({ ...givenEnvelope, taskId: "t-1" }));
+  });
+  await connection.flush();
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  await traced.submit({ type: "echo" }, { traceparent });
+
+  expect(headers).toEqual([traceparent]);
+  await expect(client.submit({ type: "echo" }, { traceparent: "hello" })).rejects.toMatchObject({
+    code: "INVALID_MESSAGE",
+  });
 });
 
 it("asks for tasks, cancels one and has one explained", async () => {

@@ -18,7 +18,7 @@ function givenChain(): Engine {
 
 function assignmentFor(engine: Engine, id: string) {
   const record = engine.task(id);
-  return assignmentOf(record, record.token ?? "", engine.core.ledger);
+  return assignmentOf(record, record.token ?? "", engine.core.ledger, engine.core.workflows);
 }
 
 it("starts no task before its dependencies completed", () => {

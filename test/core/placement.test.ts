@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import { agentId } from "../support/given.js";
 import { Engine } from "./engine.js";
+import { anyLife, play } from "./random-life.js";
 
 /** Who has which of these tasks. */
 const holders = (engine: Engine, ...ids: string[]) =>
@@ -95,4 +97,19 @@ it("assigns each task as a decision of its own", () => {
     [1, 1],
     [1, 1],
   ]);
+});
+
+it("leaves nobody in line whom an agent with a free place could serve, whatever happened before", () => {
+  fc.assert(
+    fc.property(anyLife, (life) => {
+      const engine = new Engine();
+      for (const act of life) {
+        play(engine, [act]);
+        const { queue, pool } = engine.core.ledger;
+        const left = [...queue.lines()].filter(({ capabilities }) => pool.choose(capabilities) !== undefined);
+        expect(left).toEqual([]);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -96,7 +96,7 @@ it("counts a lost agent no more, but shows it", () => {
 it("sends an agent all that it needs, in the shape of the protocol", () => {
   const engine = givenMixed();
   const record = engine.task("running");
-  const assignment = assignmentOf(record, record.token ?? "", engine.core.ledger);
+  const assignment = assignmentOf(record, record.token ?? "", engine.core.ledger, engine.core.workflows);
   expect(TaskAssignment.parse(assignment)).toEqual({
     taskId: "running",
     type: "ocr",
@@ -127,5 +127,5 @@ it.each<[string, (engine: Engine) => void]>([
   const engine = givenMixed();
   const { token } = engine.task("running");
   overtake(engine);
-  expect(assignmentOf(engine.task("running"), token ?? "", engine.core.ledger)).toBeNull();
+  expect(assignmentOf(engine.task("running"), token ?? "", engine.core.ledger, engine.core.workflows)).toBeNull();
 });

@@ -139,6 +139,16 @@ test("a payload over the server's limit is refused by name, and the connection l
   await connection.flush();
 });
 
+test("what a server takes is still known when the connection to it is lost", async () => {
+  const connection = await nats.connect();
+  const { maxPayloadBytes, serverVersion } = connection;
+  await nats.kill();
+  await until("the loss is noticed", () => connection.isReconnecting);
+  expect(connection.maxPayloadBytes).toBe(maxPayloadBytes);
+  expect(connection.serverVersion).toBe(serverVersion);
+  await nats.restart();
+});
+
 test("a header with a line break is refused", async () => {
   const connection = await nats.connect();
   const smuggled = { headers: { traceparent: "1\r\nNats-Rollup: all" } };

@@ -10,13 +10,24 @@ test.each([
     "nats://ann:s%40crt@broker:4222",
     { host: "broker:4222", shown: "nats://broker:4222", user: "ann", password: "s@crt" },
   ],
+  ["tls://broker", { host: "broker:4222", shown: "tls://broker:4222", transport: "tls" }],
   ["nats://t0ken@broker", { host: "broker:4222", shown: "nats://broker:4222", token: "t0ken" }],
 ])("%s is taken apart", (url, parts) => {
   expect(parseServerUrl(url)).toEqual(parts);
 });
 
-test("an address that is none is refused without showing its credentials", () => {
-  expect(() => parseServerUrl("nats://ann:secret@:x y")).toThrow(
-    expect.objectContaining({ code: "CONNECTION_FAILED", message: expect.not.stringContaining("secret") }),
-  );
+test.each([
+  "nats://ann:secret@:x y",
+  "ann:secret@ho st",
+  "nats://ann:sec/secret@broker",
+  "nats://ann:%zzsecret@broker",
+  "wss://ann:secret@broker",
+  "nats://ann:secret@",
+])("an address that is none is refused without showing its credentials: %s", (url) => {
+  const refused = expect.objectContaining({
+    code: "CONNECTION_FAILED",
+    message: expect.not.stringContaining("secret"),
+  });
+  expect(() => parseServerUrl(url)).toThrow(refused);
+  expect(() => parseServerUrl(url)).not.toThrow(expect.objectContaining({ cause: expect.anything() }));
 });

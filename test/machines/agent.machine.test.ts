@@ -13,7 +13,8 @@ const described: AgentChange = { capabilities: ["ocr", "gpu"], maxConcurrentTask
 
 const event = {
   registeredAgain: { type: "RegisteredAgain", at, registration },
-  replaced: { type: "Replaced", at, registration, instanceId: "process-2" },
+  replaced: { type: "Replaced", at, registration, instanceId: "process-2", flappingWindowMs: 5_000 },
+  flappingEnded: { type: "FlappingEnded", at },
   heard: { type: "Heard", at },
   silent: { type: "Silent", at, reason: "no heartbeat for 60.0 s" },
   undeliverable: { type: "Undeliverable", at, reason: "nobody listens" },
@@ -23,7 +24,8 @@ const event = {
 } as const satisfies Record<string, AgentEvent>;
 
 const supersede: Effect = { kind: "orderAgent", agentId: agentId("k-1"), state: "superseded", incarnation: 1 };
-const nextIncarnation: AgentChange = { ...described, instanceId: "process-2", incarnation: 2, registeredAt: at };
+const comeBack: AgentChange = { ...described, instanceId: "process-2", incarnation: 2, registeredAt: at };
+const nextIncarnation: AgentChange = { ...comeBack, takeovers: [at] };
 const lost: AgentChange = { state: "lost", reason: "no heartbeat for 300.0 s", endedAt: at };
 const gone: AgentChange = { state: "gone", reason: "said goodbye", endedAt: at };
 const draining: AgentChange = { state: "draining", reason: "drains: finishes what it has and takes no new work" };
@@ -52,6 +54,15 @@ function of(
 const unhealthy = givenAgent({ state: "unhealthy", reason: "no heartbeat for 60.0 s" });
 const drains = givenAgent({ state: "draining", reason: "drains: finishes what it has and takes no new work" });
 const lostAgent = givenAgent({ state: "lost", reason: "no heartbeat for 300.0 s", endedAt: 5_000 });
+/** Three takeovers within the window, and one before it. */
+const takeovers = [5_000, 5_001, 6_000, 9_999];
+const flaps: AgentChange = {
+  state: "unhealthy",
+  takeovers: [5_001, 6_000, 9_999, at],
+  reason:
+    "AGENT_ID_FLAPPING: more than 3 processes took this id from each other in a short time; it gets no work until that ends",
+};
+const flapping = givenAgent({ state: "unhealthy", ...flaps });
 const goneAgent = givenAgent({ state: "gone", reason: "said goodbye", endedAt: 5_000 });
 
 const rows: Row[] = [
@@ -82,6 +93,30 @@ const rows: Row[] = [
     ["drains when it says so", event.drainStarted, draining],
     ["is gone when it says goodbye", event.departed, gone],
   ),
+  ...of(givenAgent({ takeovers }), [
+    "gets no work where too many processes take its id",
+    event.replaced,
+    { ...nextIncarnation, ...flaps },
+    [supersede],
+  ]),
+  ...of(
+    flapping,
+    ["is not revived by a heartbeat while its id is taken in turn", event.heard, {}],
+    ["is not revived by the process that has its id while that is so", event.registeredAgain, described],
+    [
+      "goes on getting no work when the next process takes its id",
+      event.replaced,
+      { ...comeBack, takeovers: [6_000, 9_999, at, at] },
+      [supersede],
+    ],
+    ["is healthy when its id was left alone", event.flappingEnded, { state: "healthy", takeovers: [], reason: null }],
+  ),
+  ...of(givenAgent({ state: "draining", takeovers }), [
+    "gets no work where too many processes take its id",
+    event.replaced,
+    { ...nextIncarnation, ...flaps },
+    [supersede],
+  ]),
   ...of(
     drains,
     ["goes on draining when the same process registers again", event.registeredAgain, described],
@@ -103,7 +138,7 @@ const rows: Row[] = [
     [
       "comes back as the next incarnation only",
       event.replaced,
-      { ...nextIncarnation, state: "healthy", reason: null, endedAt: null },
+      { ...comeBack, takeovers: [], state: "healthy", reason: null, endedAt: null },
     ],
     ["is not revived by a heartbeat", event.heard, {}],
     ["is not revived by its drain", event.drainStarted, {}],
@@ -114,7 +149,7 @@ const rows: Row[] = [
     [
       "comes back as the next incarnation only",
       event.replaced,
-      { ...nextIncarnation, state: "healthy", reason: null, endedAt: null },
+      { ...comeBack, takeovers: [], state: "healthy", reason: null, endedAt: null },
     ],
     ["is not revived by a heartbeat", event.heard, {}],
     ["is not revived by its drain", event.drainStarted, {}],

@@ -33,6 +33,7 @@ const payload = fc.record({
   jitterMs: fc.integer({ min: 0, max: 100 }),
   reason: fc.string(),
   instanceId: fc.string(),
+  flappingWindowMs: instant,
   registration: fc.record({
     agentId: fc.constant("a-1"),
     capabilities: fc.array(fc.string()),
@@ -76,6 +77,7 @@ const agentContext = fc.record({
   incarnation: fc.integer({ min: 1, max: 9 }),
   reason: fc.option(fc.string()),
   endedAt: fc.option(instant),
+  takeovers: fc.option(fc.array(instant, { maxLength: 6 }), { nil: undefined }),
 });
 
 const cases: readonly (readonly [string, AnyStateMachine, fc.Arbitrary<object>])[] = [

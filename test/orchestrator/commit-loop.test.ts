@@ -3,6 +3,7 @@ import { type Journal, openJournal } from "../../src/jetstream/journal.js";
 import { provision } from "../../src/jetstream/provision.js";
 import { silentLogger } from "../../src/logger.js";
 import { CommitLoop } from "../../src/orchestrator/commit-loop.js";
+import { ProcessTally } from "../../src/orchestrator/process-tally.js";
 import type { Release } from "../../src/orchestrator/release.js";
 import { subjectsOf } from "../../src/protocol/subjects.js";
 import { topologyOf } from "../../src/protocol/topology.js";
@@ -39,6 +40,7 @@ function givenLoop(log: Journal, leadsForCertain: boolean): Loop {
     release: (release) => released.push(release),
     onAppended: () => undefined,
     leadsForCertain: () => leadsForCertain,
+    tally: new ProcessTally(),
     onEnd: (reason) => ends.push(reason),
   });
   return { loop, released, ends };

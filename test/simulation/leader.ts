@@ -28,6 +28,8 @@ export interface Surroundings {
   assign(agentId: AgentId, assignment: TaskAssignment): boolean;
   order(order: AgentOrder): void;
   tellClients(view: TaskView): void;
+  /** The leader says that something is wrong with agents or with itself. */
+  alarm(code: string): void;
 }
 
 interface Group {
@@ -171,7 +173,7 @@ export class Leader extends Process {
     switch (effect.kind) {
       case "dispatchTask": {
         const record = ledger.tasks.get(effect.taskId);
-        const assignment = record === undefined ? null : assignmentOf(record, effect.token, ledger);
+        const assignment = record === undefined ? null : assignmentOf(record, effect.token, ledger, this.core.workflows);
         if (assignment === null || record?.agentId == null) return;
         if (this.#surroundings.assign(record.agentId, assignment)) return;
         const { taskId, token } = effect;
@@ -190,6 +192,7 @@ export class Leader extends Process {
         return;
       }
       case "broadcastEvent":
+        if (effect.eventType === "SYSTEM_ERROR") this.#surroundings.alarm(String(effect.payload["code"]));
         return;
     }
   }

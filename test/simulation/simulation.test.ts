@@ -25,11 +25,15 @@ it("strikes with every kind of trouble and sees every kind of end", () => {
   expect(kinds(outcomes.map(({ troubles }) => troubles))).toEqual([
     "agent crash",
     "agent drain",
+    "agent flapping",
     "agent pause",
     "agent replacement",
+    "alarm AGENT_ID_FLAPPING",
+    "alarm OBSERVER_SUSPECT",
     "cancellation",
     "leader crash",
     "leader pause",
+    "mass silence",
   ]);
   expect(kinds(outcomes.map(({ endedStates }) => endedStates))).toEqual([
     "cancelled",

@@ -87,6 +87,10 @@ class Simulation implements Surroundings {
     this.#world.send(() => this.#clientSees(view));
   }
 
+  alarm(code: string): void {
+    this.#count(`alarm ${code}`);
+  }
+
   // Clients.
 
   #submitInTime(): void {
@@ -191,6 +195,8 @@ class Simulation implements Surroundings {
       () => this.#crashAgent(),
       () => this.#pauseAgent(),
       () => this.#replaceAgent(),
+      () => this.#silenceMost(),
+      () => this.#flap(),
       () => this.#drainAgent(),
       () => this.#crashLeader(),
       () => this.#pauseLeader(),
@@ -235,6 +241,33 @@ class Simulation implements Surroundings {
     process.pause();
     this.#startProcess(process.agentId);
     this.#world.after(this.#world.between(100, 15_000), () => process.unpause());
+  }
+
+  /** Most agents stand still and stay connected: to the leader it looks as if it heard nobody. */
+  #silenceMost(): void {
+    const world = this.#world;
+    if (world.random() < 0.5) return;
+    this.#count("mass silence");
+    const unpauseAfterMs = world.between(5_000, 40_000);
+    for (const process of this.#living()) {
+      if (world.random() < 0.2) continue;
+      process.pause();
+      world.after(unpauseAfterMs + world.between(0, 2_000), () => process.unpause());
+    }
+  }
+
+  /** Processes take one id from each other; each dies of it. */
+  #flap(): void {
+    const [process] = this.#shuffledLiving();
+    if (process === undefined) return;
+    this.#count("agent flapping");
+    const { agentId: id } = process;
+    const takeOver = (left: number): void => {
+      for (const running of this.#processes.get(id) ?? []) running.kill();
+      this.#startProcess(id);
+      if (left > 0) this.#world.after(this.#world.between(100, 3_000), () => takeOver(left - 1));
+    };
+    takeOver(this.#world.between(3, 7));
   }
 
   #drainAgent(): void {

@@ -20,13 +20,24 @@ const view: View<SystemStatusReply> = {
   ask: (client) => client.status(),
   lines: agentLines,
   json: ({ agentStatuses }) => ({ agents: agentStatuses }),
-  changeKey: ({ agentStatuses }) => agentStatuses.map(agentChangeKey),
+  entries: ({ agentStatuses }) =>
+    agentStatuses.map((agent) => ({ id: agent.agentId, json: agent, changeKey: agentChangeKey(agent) })),
+  remark,
 };
 
-function agentLines({ agentStatuses, timestamp }: SystemStatusReply, style: Style): readonly string[] {
+function remark({ agentStatusesLeftOut: leftOut = 0 }: SystemStatusReply): string | undefined {
+  return leftOut === 0 ? undefined : `… and ${leftOut} more, for which the answer has no room`;
+}
+
+function agentLines(status: SystemStatusReply, style: Style): readonly string[] {
+  const { agentStatuses, timestamp } = status;
   if (agentStatuses.length === 0) return ["No agent is registered."];
   const sorted = [...agentStatuses].sort((a, b) => (a.agentId < b.agentId ? -1 : 1));
-  return tableLines(sorted, columnsAt(timestamp), style);
+  const more = remark(status);
+  return [
+    ...tableLines(sorted, columnsAt(timestamp), style),
+    ...(more === undefined ? [] : [style.paint("dim", more)]),
+  ];
 }
 
 /** @param now the orchestrator's clock, by which agents were heard */

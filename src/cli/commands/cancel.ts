@@ -5,33 +5,29 @@ import type { TaskView } from "../../protocol/task-message.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { reportFault } from "../faults.js";
 import { printJson, printLines } from "../messages.js";
+import { type Format, type FormatOptions, formatOf, withFormatOptions } from "../output-format.js";
 import type { Settings } from "../settings.js";
 import { runVerb } from "../verb.js";
 import { withClient } from "../with-client.js";
 
-interface CancelOptions {
-  readonly json?: true;
-}
-
 export function addCancel(program: Command): void {
-  program
-    .command("cancel")
-    .description("cancel tasks")
-    .argument("<ids...>", "the tasks' ids")
-    .option("--json", "print JSON for programs instead of a text for people")
-    .action((taskIds: readonly string[], options: CancelOptions, command: Command) =>
-      runVerb(command, (settings) => cancel(settings, taskIds, options)),
-    );
+  const command = program.command("cancel").description("cancel tasks").argument("<taskIds...>", "the tasks' ids");
+  withFormatOptions(command).action((taskIds: readonly string[], options: FormatOptions, verb: Command) =>
+    runVerb(verb, (settings) => cancel(settings, taskIds, formatOf(options))),
+  );
 }
 
 /** The status of the first task that could not be cancelled, if any. */
-async function cancel(settings: Settings, taskIds: readonly string[], options: CancelOptions): Promise<ExitStatus> {
+async function cancel(settings: Settings, taskIds: readonly string[], format: Format): Promise<ExitStatus> {
   const tasks: TaskView[] = [];
   let status: ExitStatus = exitStatus.ok;
   await withClient(settings, async (client) => {
     for (const taskId of taskIds) {
       try {
-        tasks.push(await client.cancel(taskId));
+        const task = await client.cancel(taskId);
+        if (format === "jsonl") printJson(task);
+        else if (format === "text") printLines([cancelledText(task)]);
+        tasks.push(task);
       } catch (fault) {
         if (!(fault instanceof PerdureError)) throw fault;
         const reported = reportFault(fault);
@@ -39,8 +35,7 @@ async function cancel(settings: Settings, taskIds: readonly string[], options: C
       }
     }
   });
-  if (options.json === true) printJson({ tasks });
-  else printLines(tasks.map(cancelledText));
+  if (format === "json") printJson({ tasks });
   return status;
 }
 

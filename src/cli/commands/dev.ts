@@ -5,6 +5,7 @@
 import { type Command, Option } from "commander";
 import { PerdureError } from "../../errors.js";
 import type { LogLevel } from "../../logger.js";
+import { logLevels } from "../log-levels.js";
 import { parseCount, parseDuration, parsePort } from "../option-values.js";
 import type { GlobalOptions } from "../settings.js";
 import { runVerb } from "../verb.js";
@@ -22,15 +23,6 @@ const NATS_PORT_DEFAULT = 4222;
 /** Short, so that a killed agent's work moves while one watches; production's default is 30 s. */
 const HEARTBEAT_MS_DEFAULT = 1_000;
 
-const logLevels: Readonly<Record<LogLevel, true>> = {
-  trace: true,
-  debug: true,
-  info: true,
-  warn: true,
-  error: true,
-  silent: true,
-};
-
 export function addDev(program: Command): void {
   program
     .command("dev")
@@ -42,7 +34,7 @@ export function addDev(program: Command): void {
       NATS_PORT_DEFAULT,
     )
     .addOption(
-      new Option("--http-port <n>", "where GET /healthz listens on loopback; 0 takes a free port")
+      new Option("--http-port <n>", "where HTTP listens on loopback; 0 takes a free port")
         .argParser(parsePort)
         .default(0, "a free one"),
     )
@@ -55,7 +47,7 @@ export function addDev(program: Command): void {
     .option("--max-concurrent-tasks <n>", "tasks with an agent at the same time; 0 is without limit", parseCount, 0)
     .addOption(
       new Option("--log-level <level>", "of the log on stderr (default: $PERDURE_LOG_LEVEL or warn)").choices(
-        Object.keys(logLevels),
+        logLevels,
       ),
     )
     .action(async (options: DevOptions, command: Command) => {
@@ -69,10 +61,23 @@ export function addDev(program: Command): void {
     });
 }
 
+const ofOthers = {
+  server: "--server",
+  timeout: "--timeout",
+  context: "--context",
+  creds: "--creds",
+  nkey: "--nkey",
+  tlscert: "--tlscert",
+  tlskey: "--tlskey",
+  tlsca: "--tlsca",
+  tlsfirst: "--tlsfirst",
+  inboxPrefix: "--inbox-prefix",
+} as const satisfies Partial<Record<keyof GlobalOptions, string>>;
+
 /** @throws PerdureError USAGE rather than ignoring what was asked for */
 function refuseOptionsOfOthers(command: Command): void {
   const given = command.optsWithGlobals<GlobalOptions>();
-  const [other] = (["server", "timeout"] as const).filter((name) => given[name] !== undefined);
+  const other = Object.entries(ofOthers).find(([name]) => name in given);
   if (other === undefined) return;
-  throw new PerdureError("USAGE", `dev starts a server of its own and runs until it is stopped; leave out --${other}`);
+  throw new PerdureError("USAGE", `dev starts a server of its own and runs until it is stopped; leave out ${other[1]}`);
 }

@@ -28,7 +28,7 @@ export function addPs(program: Command): void {
   const command = program.command("ps").description("list tasks that have not ended, and ended ones still in memory");
   command.addOption(new Option("--state <states...>", "only these states").choices(Object.keys(taskStatePaint)));
   command.option("--type <type>", "only this type");
-  command.option("--agent <id>", "only tasks of this agent");
+  command.option("--agent <agentId>", "only tasks of this agent");
   command.option("--limit <n>", "how many at most, up to 1000", parseCount, LIMIT_DEFAULT);
   withViewOptions(command).action((options: PsOptions, ps: Command) =>
     runVerb(ps, async (settings) => {
@@ -52,16 +52,22 @@ function viewOf({ state, type, agent, limit }: PsOptions): View<TaskList> {
     ask: (client) => client.list(filter),
     lines: taskListLines,
     json: (list) => list,
-    changeKey: ({ tasks, total }) => ({ tasks: tasks.map(taskChangeKey), total }),
+    entries: ({ tasks }) => tasks.map((task) => ({ id: task.taskId, json: task, changeKey: taskChangeKey(task) })),
+    remark,
   };
 }
 
-function taskListLines({ tasks, total }: TaskList, style: Style): readonly string[] {
-  if (tasks.length === 0) return ["No task matches."];
+function remark({ tasks, total }: TaskList): string | undefined {
   const more = total - tasks.length;
+  return more > 0 ? `… and ${more} more; --limit shows them` : undefined;
+}
+
+function taskListLines(list: TaskList, style: Style): readonly string[] {
+  if (list.tasks.length === 0) return ["No task matches."];
+  const more = remark(list);
   return [
-    ...tableLines(tasks, columnsAt(Date.now()), style),
-    ...(more > 0 ? [style.paint("dim", `… and ${more} more; --limit shows them`)] : []),
+    ...tableLines(list.tasks, columnsAt(Date.now()), style),
+    ...(more === undefined ? [] : [style.paint("dim", more)]),
   ];
 }
 

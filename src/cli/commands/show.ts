@@ -13,7 +13,10 @@ import { present, type View, type ViewOptions } from "../view.js";
 import { withViewOptions } from "./view-options.js";
 
 export function addShow(program: Command): void {
-  const command = program.command("show").description("show everything about a task").argument("<id>", "the task's id");
+  const command = program
+    .command("show")
+    .description("show everything about a task")
+    .argument("<taskId>", "the task's id");
   withViewOptions(command).action((taskId: string, options: ViewOptions, show: Command) =>
     runVerb(show, (settings) => present(settings, viewOf(taskId), options)),
   );
@@ -24,7 +27,7 @@ function viewOf(taskId: string): View<TaskView> {
     ask: (client) => client.get(taskId),
     lines: taskLines,
     json: (task) => task,
-    changeKey: taskChangeKey,
+    entries: (task) => [{ id: taskId, json: task, changeKey: taskChangeKey(task) }],
     isFinal: ({ endedAt }) => endedAt !== undefined,
   };
 }

@@ -38,13 +38,17 @@ const view: View<Overview> = {
     ...ailingLines(overview, style),
   ],
   json: ({ status }) => status,
-  changeKey: ({ status: { messageId: _, timestamp: __, agentStatuses, ...news }, health, held }) => ({
+  entries: (overview) => [{ id: "status", json: overview.status, changeKey: changeKeyOf(overview) }],
+};
+
+function changeKeyOf({ status: { messageId: _, timestamp: __, agentStatuses, ...news }, health, held }: Overview) {
+  return {
     ...news,
     agents: agentStatuses.map(agentChangeKey),
     health: health.status,
     held: held.tasks.map(({ taskId, state }) => [taskId, state]),
-  }),
-};
+  };
+}
 
 async function askOverview(client: Client): Promise<Overview> {
   const [status, health, held] = await Promise.all([

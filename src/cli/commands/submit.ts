@@ -9,12 +9,13 @@ import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { followTask } from "../follow-task.js";
 import { printJson, printLines, say } from "../messages.js";
 import { parseCount, parseDuration } from "../option-values.js";
+import { type Format, type FormatOptions, formatOf, withFormatOptions } from "../output-format.js";
 import type { Settings } from "../settings.js";
 import { priorityPaint } from "../state-paint.js";
 import { runVerb } from "../verb.js";
 import { withClient } from "../with-client.js";
 
-interface SubmitOptions {
+interface SubmitOptions extends FormatOptions {
   readonly input?: string;
   readonly inputFile?: string;
   readonly batch?: string;
@@ -27,7 +28,6 @@ interface SubmitOptions {
   readonly attempts?: number;
   readonly prefer?: string;
   readonly wait?: true;
-  readonly json?: true;
 }
 
 /** What describes one task, and so has no place beside a file of them. */
@@ -44,7 +44,7 @@ const ofOneTask = [
 ];
 
 export function addSubmit(program: Command): void {
-  program
+  const command = program
     .command("submit")
     .description("submit a task, or a batch that is accepted whole or not at all, and print the ids")
     .argument("[type]", "the task's type, for example resize")
@@ -53,20 +53,20 @@ export function addSubmit(program: Command): void {
     .argument("[source]", "- takes the input from standard input")
     .option("--id <id>", "its id; submitting again under the same id is safe")
     .addOption(new Option("--priority <priority>", "how urgent it is").choices(Object.keys(priorityPaint)))
-    .option("--depends-on <ids...>", "tasks that must complete first")
+    .option("--depends-on <taskIds...>", "tasks that must complete first")
     .option("--needs <capabilities...>", "what its agent must be capable of (default: its type)")
     .option("--attempt-timeout <duration>", "how long one attempt may take", parseDuration)
     .option("--close-within <duration>", "how long all attempts together may take", parseDuration)
     .option("--attempts <n>", "attempts in all; 0 is without limit (default: 3)", parseCount)
-    .option("--prefer <agent>", "the agent to choose if it can take the task")
+    .option("--prefer <agentId>", "the agent to choose if it can take the task")
     .addOption(
       new Option("--batch <file>", "tasks as a JSON array, or one a line; - is standard input").conflicts(ofOneTask),
     )
-    .option("--wait", "stay until it has ended, then print its output; --timeout bounds that")
-    .option("--json", "print JSON for programs instead of a text for people")
-    .action((type: string | undefined, source: string | undefined, options: SubmitOptions, command: Command) =>
-      runVerb(command, (settings) => submit(settings, type, source, options)),
-    );
+    .option("--wait", "stay until it has ended, then print its output; --timeout bounds that");
+  withFormatOptions(command).action(
+    (type: string | undefined, source: string | undefined, options: SubmitOptions, verb: Command) =>
+      runVerb(verb, (settings) => submit(settings, type, source, options)),
+  );
 }
 
 async function submit(
@@ -82,14 +82,14 @@ async function submit(
     const handles =
       task === null ? await client.submitAll(tasks ?? [], submitOptions) : [await client.submit(task, submitOptions)];
     const taskIds = handles.map(({ taskId }) => taskId);
-    const form = task === null ? "batch" : "single";
+    const submitted: Submitted = { taskIds, form: task === null ? "batch" : "single" };
+    const format = formatOf(options);
     if (options.wait === true) {
       // Whoever stops waiting has to know what to ask for later.
-      say(form === "single" ? `submitted task ${taskIds[0]}` : `submitted ${taskIds.length} tasks`);
-      return await waitForAll(client, settings, taskIds, { ...options, form });
+      say(task === null ? `submitted ${taskIds.length} tasks` : `submitted task ${taskIds[0]}`);
+      return await waitForAll(client, settings, submitted, format);
     }
-    if (options.json !== true) printLines(taskIds);
-    else printJson(form === "single" ? { taskId: taskIds[0] } : { taskIds });
+    printIds(submitted, format);
     return exitStatus.ok;
   });
 }
@@ -137,26 +137,35 @@ async function batchFrom(file: string, type: string | undefined): Promise<readon
   return parseBatch(await readSource(file));
 }
 
-interface WaitOptions extends SubmitOptions {
+interface Submitted {
+  readonly taskIds: readonly string[];
   readonly form: "single" | "batch";
 }
 
-/** Prints outputs in the order of submission as soon as all have ended, and what failed as it does. */
+function printIds({ taskIds, form }: Submitted, format: Format): void {
+  if (format === "text") printLines(taskIds);
+  else if (format === "json" && form === "batch") printJson({ taskIds });
+  else for (const taskId of taskIds) printJson({ taskId });
+}
+
+/** Prints in the order of submission: a document as soon as all have ended, a line as soon as all before it have. */
 async function waitForAll(
   client: Client,
   settings: Settings,
-  taskIds: readonly string[],
-  { json, form }: WaitOptions,
+  { taskIds, form }: Submitted,
+  format: Format,
 ): Promise<ExitStatus> {
   const deadline = settings.timeoutMs === undefined ? undefined : performance.now() + settings.timeoutMs;
   const ended: EndedTask[] = [];
   // One after the other: all have to end anyway, and one that has ended answers at once.
   for (const taskId of taskIds) {
-    ended.push(await followTask(client, taskId, deadline === undefined ? undefined : deadline - performance.now()));
+    const task = await followTask(client, taskId, deadline === undefined ? undefined : deadline - performance.now());
+    if (format === "jsonl") printJson(task);
+    ended.push(task);
   }
   const completed = ended.filter(({ state }) => state === "completed");
-  if (json === true) printJson(form === "single" ? ended[0] : { tasks: ended });
-  else printLines(completed.map((task) => outputText(task, form)));
+  if (format === "json") printJson(form === "single" ? ended[0] : { tasks: ended });
+  else if (format === "text") printLines(completed.map((task) => outputText(task, form)));
   for (const task of ended) if (task.state !== "completed") say(failureText(task));
   return completed.length === ended.length ? exitStatus.ok : exitStatus.taskFailed;
 }

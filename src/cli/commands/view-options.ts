@@ -1,8 +1,7 @@
 import type { Command } from "commander";
+import { withFormatOptions } from "../output-format.js";
 
-/** The two options of every verb that shows something. */
+/** The options of every verb that shows something. */
 export function withViewOptions(command: Command): Command {
-  return command
-    .option("--json", "print JSON for programs instead of a text for people")
-    .option("--watch", "show it again whenever it changes, until Ctrl-C");
+  return withFormatOptions(command).option("--watch", "show it again whenever it changes, until Ctrl-C");
 }

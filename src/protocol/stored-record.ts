@@ -3,10 +3,10 @@
  * and without the fields that are null, which are half of a typical record.
  */
 import { z } from "zod";
-import { AgentRecord } from "../protocol/agent-record.js";
-import { HistoryEvent } from "../protocol/history-event.js";
-import { RunRecord } from "../protocol/run-record.js";
-import { TaskRecord } from "../protocol/task-record.js";
+import { AgentRecord } from "./agent-record.js";
+import { HistoryEvent } from "./history-event.js";
+import { RunRecord } from "./run-record.js";
+import { TaskRecord } from "./task-record.js";
 
 export const StoredTask = z.object({ sequence: z.int(), record: withNulls(TaskRecord) });
 export type StoredTask = z.infer<typeof StoredTask>;

@@ -1,0 +1,35 @@
+/** What only a process itself can say of its memory and its handles. */
+
+export interface OwnReport {
+  /** After a collection. */
+  readonly heapBytes: number;
+  /** What keeps its event loop alive, by kind: sockets, timers. */
+  readonly resources: Readonly<Record<string, number>>;
+}
+
+/** Needs `--expose-gc`. */
+export async function ownReport(): Promise<OwnReport> {
+  const { gc } = globalThis;
+  if (gc === undefined) throw new Error("start node with --expose-gc");
+  // What the first collection finalizes, the second one frees.
+  for (let round = 0; round < 2; round += 1) {
+    gc();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const resources: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+  return { heapBytes: process.memoryUsage().heapUsed, resources };
+}
+
+/** Answers whoever started this process, as long as it lives; does not keep it alive. */
+export function reportOnRequest(): void {
+  process.on("message", () => {
+    ownReport().then(
+      (report) => process.send?.(report),
+      (error: unknown) => {
+        throw error;
+      },
+    );
+  });
+  process.channel?.unref();
+}
