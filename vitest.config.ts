@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: {
     // Workflows import the package by its public name; under test that name is the source, not dist.
-    alias: [{ find: /^perdure$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }],
+    alias: [
+      { find: /^perdure$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+      { find: /^perdure\/testing$/, replacement: fileURLToPath(new URL("src/testing/index.ts", import.meta.url)) },
+    ],
   },
   test: {
     include: ["test/**/*.test.ts"],

@@ -15,14 +15,31 @@ export {
   type WaitOptions,
 } from "./client/client.js";
 export type { ClientOptions } from "./client/client-options.js";
+export {
+  QueryFailedError,
+  type RunHandle,
+  type StartOptions,
+  UpdateFailedError,
+} from "./client/run-handle.js";
 export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
 export { PerdureError } from "./errors.js";
 export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
+export type { HistoryEvent } from "./protocol/history-event.js";
 export type { TaskState, TaskView } from "./protocol/task-message.js";
 export { type WorkerOptions, worker } from "./worker/worker.js";
+export type {
+  ChildHandle,
+  ChildOptions,
+  ContinueAsNewOptions,
+  ExternalHandle,
+  StepContext,
+  StepOptions,
+  WorkflowContext,
+  WorkflowInfo,
+} from "./workflow/context.js";
 export {
   type AnyWorkflow,
   type TaskDefinition,
@@ -32,3 +49,13 @@ export {
   type WorkflowDefinition,
   workflow,
 } from "./workflow/definition.js";
+export {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  TerminatedFailure,
+  TimeoutFailure,
+} from "./workflow/failures.js";
+export type { InputOf, OutputOf, Schema } from "./workflow/standard-schema.js";

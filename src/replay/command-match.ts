@@ -1,17 +1,7 @@
 /** Holds what the code asks for now against what its history says it asked for then. */
 import type { Command, CommandType } from "../protocol/command.js";
 import type { HistoryEvent, HistoryEventType } from "../protocol/history-event.js";
-
-/** The code and the history differ: a deployment changed the workflow, or the code is not deterministic. */
-export class NondeterminismError extends Error {
-  override readonly name = "NondeterminismError";
-  readonly eventId: number | null;
-
-  constructor(message: string, eventId: number | null) {
-    super(message);
-    this.eventId = eventId;
-  }
-}
+import { NondeterminismError } from "./errors.js";
 
 const eventTypeOf: Readonly<Partial<Record<CommandType, HistoryEventType>>> = {
   ScheduleActivityTask: "ActivityTaskScheduled",
@@ -35,7 +25,16 @@ const eventTypeOf: Readonly<Partial<Record<CommandType, HistoryEventType>>> = {
 };
 
 /** What tells two commands of a type apart. Inputs may change with a deployment; these may not. */
-const identifying = ["seq", "activityType", "name", "workflowType", "patchId", "signalName", "updateId"] as const;
+const identifying = [
+  "seq",
+  "activityType",
+  "name",
+  "workflowType",
+  "workflowId",
+  "patchId",
+  "signalName",
+  "updateId",
+] as const;
 
 type Described = Readonly<Record<string, unknown>>;
 
@@ -74,17 +73,10 @@ const USUAL_CAUSES =
   "Usual causes: the workflow's code was changed without ctx.patched(), or it depends on something that is not in its history (network, files, process.env, other runs' variables). Deploy the code that wrote this history, or code that still does what it says.";
 
 function isMatch(command: Command, event: HistoryEvent): boolean {
-  if (eventTypeOf[command.type] !== event.type) {
-    // An update is recorded under its own field name.
-    return false;
-  }
+  if (eventTypeOf[command.type] !== event.type) return false;
   const wanted = command as Described;
   const had = event as Described;
-  return identifying.every((field) => {
-    if (!(field in wanted) || !(field in had)) return true;
-    if (field === "workflowType" && command.type === "ContinueAsNew") return true;
-    return wanted[field] === had[field];
-  });
+  return identifying.every((field) => !(field in wanted) || !(field in had) || wanted[field] === had[field]);
 }
 
 function describe(type: string, what: object): string {

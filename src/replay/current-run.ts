@@ -12,6 +12,8 @@ export interface Surroundings {
   startTimer(delayMs: number, fire: () => void): () => void;
   /** The code reached for something that no history has. */
   warn(what: string): void;
+  /** A promise of the code failed and nobody awaits it. */
+  unhandled(reason: unknown): void;
 }
 
 const storage = new AsyncLocalStorage<Surroundings>();

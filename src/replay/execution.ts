@@ -3,61 +3,79 @@
  * asks for. A turn is what one activation was: events in, commands out. Turns that are in the history are repeated and
  * held against it; the last one is new.
  */
-import type { Activation, ActivationAnswer, QueryAnswer, QueryRequest, UpdateRequest } from "../protocol/activation.js";
+import type { Activation, QueryAnswer, QueryRequest, UpdateRequest } from "../protocol/activation.js";
 import type { Command } from "../protocol/command.js";
 import { commandEventTypes, type HistoryEvent, type HistoryEventOf } from "../protocol/history-event.js";
 import { closeCommandTypes } from "./close-commands.js";
-import { matchCommands, NondeterminismError } from "./command-match.js";
-import { runInside, type Surroundings } from "./current-run.js";
+import { matchCommands } from "./command-match.js";
+import { Conditions } from "./conditions.js";
+import { currentRun, runInside, type Surroundings } from "./current-run.js";
+import { ContextMisuseError, NondeterminismError } from "./errors.js";
+import { Patches } from "./patches.js";
 import { SeededRandom } from "./random.js";
-import { untilQuiet } from "./sandbox-globals.js";
+import { untilQuiet } from "./until-quiet.js";
 
-/** The workflow's code, as this folder needs it. */
+/**
+ * The workflow's code, as this folder needs it. What its promises resolve with closes the run; null lets it go on. They
+ * reject with what no code can go on from.
+ */
 export interface WorkflowCode {
-  /** Starts the code; called once, in the first turn. Resolves with how the run closes; rejects where it cannot go on. */
-  start(execution: Execution): Promise<Command>;
-  /** Synchronous part of a signal's handler, or keeps it for later. Rejects as `start` does. */
+  /** Starts the code; called once, in the first turn. */
+  start(): Promise<Command>;
+  /** Runs the synchronous part of a signal's handler, or keeps the signal for later. */
   signal(signal: HistoryEventOf<"WorkflowExecutionSignaled">): Promise<Command | null>;
-  /** Validates unless it was accepted before, then runs the handler. Resolves with what must close the run, if anything. */
+  /** Validates unless it was accepted before, then runs the handler. */
   update(update: UpdateRequest, mode: "first" | "accepted before"): Promise<Command | null>;
+  /** Something that nobody awaits threw this. */
+  thrown(reason: unknown): Promise<Command | null>;
   cancel(): void;
   query(query: QueryRequest): QueryAnswer;
   /** Updates that nobody took by the end of a turn. */
   rejectLeftUpdates(): void;
+  /** Whether a signal or an update could make it go on. */
+  listens(): boolean;
 }
 
 export interface ExecutionOptions {
   readonly workflowId: string;
   readonly runId: string;
   readonly code: WorkflowCode;
-  readonly onWarning: (warning: string) => void;
+  /** `what` the code used that no history has. */
+  readonly onWarning: (what: string) => void;
+}
+
+/** What one turn is made of. */
+interface Turn {
+  readonly inputs: readonly HistoryEvent[];
+  readonly updates: readonly UpdateRequest[];
+  readonly startedAt: number;
+  readonly continueAsNewSuggested: boolean;
+  readonly mode: "replaying" | "live";
 }
 
 type Listener = (event: HistoryEvent) => void;
+type RecordedTurn = HistoryEventOf<"WorkflowTaskCompleted">;
 
 export class Execution implements Surroundings {
   readonly workflowId: string;
   readonly runId: string;
   readonly #code: WorkflowCode;
-  readonly #random: SeededRandom;
-  readonly #onWarning: (warning: string) => void;
+  readonly #onWarning: (what: string) => void;
   readonly #listeners = new Map<number, Listener>();
-  readonly #conditions = new Set<{ readonly holds: () => boolean; readonly met: () => void }>();
-  /** Patches that the history has, from the first turn on: code asks before it gets there. */
-  readonly #recordedPatches = new Set<string>();
-  readonly #patchAnswers = new Map<string, boolean>();
+  readonly #conditions = new Conditions();
+  readonly #patches = new Patches();
+  #random: SeededRandom;
   #started: HistoryEventOf<"WorkflowExecutionStarted"> | null = null;
+  /** Events that no turn has seen yet. */
   #inputs: HistoryEvent[] = [];
   #commands: Command[] = [];
   #lastSeq = 0;
   #now = 0;
-  #mode: "idle" | "replaying" | "live" | "querying" = "idle";
-  #failure: unknown = null;
-  #hasFailed = false;
-  #lastEventId = 0;
-  /** Whether the code has closed the run. */
+  #mode: "idle" | "replaying" | "live" | "reading" = "idle";
+  #failure: { readonly reason: unknown } | null = null;
+  #historyLength = 0;
+  #continueAsNewSuggested = false;
   #closed = false;
-  continueAsNewSuggested = false;
 
   constructor(options: ExecutionOptions) {
     this.workflowId = options.workflowId;
@@ -69,30 +87,30 @@ export class Execution implements Surroundings {
 
   // What an activation needs.
 
+  /** Whether the code has closed the run: there is nothing left but queries. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /**
    * Takes in what is new, repeats the turns that are recorded and makes one of the rest.
    * @throws NondeterminismError where the code differs from the history; whatever else keeps the code from going on
    */
-  async activate(activation: Activation, events: readonly HistoryEvent[]): Promise<ActivationAnswer> {
+  async activate(activation: Activation, events: readonly HistoryEvent[]): Promise<readonly Command[]> {
     await this.replay(events);
-    this.continueAsNewSuggested = activation.continueAsNewSuggested;
-    let commands: readonly Command[] = [];
-    if (!activation.queriesOnly && !this.#closed) {
-      const inputs = this.#inputs;
-      this.#inputs = [];
-      commands = await this.#turn(inputs, activation.updates, activation.startedAt, "live");
-    }
-    return { commands: [...commands], steps: [], queries: this.#answer(activation.queries) };
+    this.#historyLength = activation.lastEventId;
+    if (activation.queriesOnly || this.#closed) return [];
+    const { updates, startedAt, continueAsNewSuggested } = activation;
+    const inputs = this.#takeInputs();
+    return await this.#turn({ inputs, updates, startedAt, continueAsNewSuggested, mode: "live" });
   }
 
   /** Repeats the recorded turns among `events`; what follows the last of them is kept for a turn to come. */
   async replay(events: readonly HistoryEvent[]): Promise<void> {
-    for (const event of events) if (event.type === "PatchRecorded") this.#recordedPatches.add(event.patchId);
     let index = 0;
     while (index < events.length) {
       const event = events[index] as HistoryEvent;
       index += 1;
-      this.#lastEventId = event.eventId;
       if (event.type !== "WorkflowTaskCompleted") {
         this.#inputs.push(event);
         continue;
@@ -102,74 +120,70 @@ export class Execution implements Surroundings {
         recorded.push(next);
         index += 1;
       }
-      const accepted = recorded.flatMap((asked) =>
-        asked.type === "WorkflowExecutionUpdateAccepted"
-          ? [{ updateId: asked.updateId, name: asked.updateName, input: asked.input }]
-          : [],
-      );
-      const inputs = this.#inputs;
-      this.#inputs = [];
-      const produced = await this.#turn(inputs, accepted, event.startedAt, "replaying");
-      matchCommands(produced, recorded);
+      await this.#repeat(event, recorded);
     }
   }
 
-  #answer(queries: readonly QueryRequest[]): QueryAnswer[] {
-    this.#mode = "querying";
-    try {
-      return queries.map((query) => runInside(this, () => this.#code.query(query)));
-    } finally {
-      this.#mode = "idle";
-    }
+  answer(queries: readonly QueryRequest[]): QueryAnswer[] {
+    return queries.map((query) => this.readOnly(() => this.#code.query(query)));
   }
 
-  async #turn(
-    inputs: readonly HistoryEvent[],
-    updates: readonly UpdateRequest[],
-    now: number,
-    mode: "replaying" | "live",
-  ): Promise<readonly Command[]> {
-    this.#now = now;
+  async #repeat(turn: RecordedTurn, recorded: readonly HistoryEvent[]): Promise<void> {
+    this.#historyLength = turn.eventId - 1;
+    const updates: UpdateRequest[] = [];
+    for (const event of recorded) {
+      if (event.type === "PatchRecorded") this.#patches.note(event.patchId);
+      if (event.type !== "WorkflowExecutionUpdateAccepted") continue;
+      updates.push({ updateId: event.updateId, name: event.updateName, input: event.input });
+    }
+    const { startedAt, continueAsNewSuggested = false } = turn;
+    const inputs = this.#takeInputs();
+    const produced = await this.#turn({ inputs, updates, startedAt, continueAsNewSuggested, mode: "replaying" });
+    matchCommands(produced, recorded);
+  }
+
+  async #turn({ inputs, updates, startedAt, continueAsNewSuggested, mode }: Turn): Promise<readonly Command[]> {
+    this.#now = startedAt;
+    this.#continueAsNewSuggested = continueAsNewSuggested;
     this.#mode = mode;
     this.#commands = [];
     runInside(this, () => {
-      const isSignal = ({ type }: HistoryEvent): boolean => type === "WorkflowExecutionSignaled";
       const [started] = inputs;
-      if (started?.type === "WorkflowExecutionStarted") this.#started = started;
-      const isFirst = started !== undefined && started.type === "WorkflowExecutionStarted";
       // Signals and updates first: on the first turn their handlers may already be there when the code begins.
       for (const event of inputs) if (isSignal(event)) this.#apply(event);
       const known = mode === "replaying" ? "accepted before" : "first";
-      for (const update of updates) this.#follow(this.#code.update(update, known));
-      if (isFirst) this.#follow(this.#code.start(this));
+      for (const update of updates) {
+        this.#follow(this.#code.update(update, known));
+        this.#conditions.test();
+      }
+      if (started?.type === "WorkflowExecutionStarted") this.#start(started);
       for (const event of inputs) if (!isSignal(event)) this.#apply(event);
-      this.#meetConditions();
     });
     await this.#settle();
     runInside(this, () => this.#code.rejectLeftUpdates());
     await this.#settle();
     this.#mode = "idle";
-    if (this.#hasFailed) throw this.#failure;
+    if (this.#failure === null && mode === "live") this.#mustWaitForSomething();
+    if (this.#failure !== null) throw this.#failure.reason;
     return this.#takeCommands();
+  }
+
+  #start(started: HistoryEventOf<"WorkflowExecutionStarted">): void {
+    this.#started = started;
+    this.#follow(this.#code.start());
+    this.#conditions.test();
   }
 
   async #settle(): Promise<void> {
     await untilQuiet();
-    while (runInside(this, () => this.#meetConditions())) await untilQuiet();
+    while (runInside(this, () => this.#conditions.test())) await untilQuiet();
   }
 
   #apply(event: HistoryEvent): void {
-    switch (event.type) {
-      case "WorkflowExecutionSignaled":
-        this.#follow(this.#code.signal(event));
-        break;
-      case "WorkflowExecutionCancelRequested":
-        this.#code.cancel();
-        break;
-      default:
-        if ("seq" in event) this.#listeners.get(event.seq)?.(event);
-    }
-    this.#meetConditions();
+    if (event.type === "WorkflowExecutionSignaled") this.#follow(this.#code.signal(event));
+    else if (event.type === "WorkflowExecutionCancelRequested") this.#code.cancel();
+    else if ("seq" in event) this.#listeners.get(event.seq)?.(event);
+    this.#conditions.test();
   }
 
   /** Code that runs until it says how the run closes, or that the run cannot go on. */
@@ -177,6 +191,10 @@ export class Execution implements Surroundings {
     running.then(
       (command) => {
         if (command === null || this.#closed) return;
+        if (this.#mode === "idle") {
+          this.fail(this.#outsideOfTurn("ended"));
+          return;
+        }
         this.#closed = true;
         this.#commands.push(command);
       },
@@ -184,21 +202,16 @@ export class Execution implements Surroundings {
     );
   }
 
-  #meetConditions(): boolean {
-    let met = false;
-    for (const condition of [...this.#conditions]) {
-      let holds = false;
-      try {
-        holds = condition.holds();
-      } catch (reason) {
-        this.fail(reason);
-      }
-      if (!holds) continue;
-      this.#conditions.delete(condition);
-      condition.met();
-      met = true;
-    }
-    return met;
+  /** Code that awaits what no event will ever answer is not seen again; better that somebody hears of it. */
+  #mustWaitForSomething(): void {
+    const waits = this.#listeners.size + this.#conditions.size > 0 || this.#code.listens();
+    if (!this.#closed && !waits) this.fail(this.#outsideOfTurn("waits"));
+  }
+
+  #takeInputs(): readonly HistoryEvent[] {
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    return inputs;
   }
 
   /** What is asked for behind the close concerns nobody. */
@@ -220,17 +233,22 @@ export class Execution implements Surroundings {
     return this.#mode === "replaying";
   }
 
+  /** Events that the turn under way stands on. */
   get historyLength(): number {
-    return this.#lastEventId;
+    return this.#historyLength;
+  }
+
+  get continueAsNewSuggested(): boolean {
+    return this.#continueAsNewSuggested;
   }
 
   /** Asks for something that the history will answer: `listen` hears each event that names its `seq`. */
   ask(build: (seq: number) => Command, listen: Listener): number {
     this.#mustBeInTurn();
-    this.#lastSeq += 1;
-    const seq = this.#lastSeq;
-    this.#listeners.set(seq, listen);
+    const seq = this.#lastSeq + 1;
     this.#commands.push(build(seq));
+    this.#lastSeq = seq;
+    this.#listeners.set(seq, listen);
     return seq;
   }
 
@@ -245,49 +263,88 @@ export class Execution implements Surroundings {
     this.#listeners.delete(seq);
   }
 
-  /** Calls `met` once `holds` is true, looked at after everything that happens; returns what gives it up. */
-  when(holds: () => boolean, met: () => void): () => void {
-    const condition = { holds, met };
-    this.#conditions.add(condition);
-    return () => this.#conditions.delete(condition);
+  /** Calls `met` once `holds` is true, or `broke` with what it throws; returns what gives it up. */
+  when(holds: () => boolean, met: () => void, broke: (reason: unknown) => void): () => void {
+    this.#mustBeInTurn();
+    return this.#conditions.add({ holds, met, broke });
   }
 
   /** Whether code behind this patch is to run: it was recorded, or this is no replay. */
   patched(patchId: string): boolean {
-    const known = this.#patchAnswers.get(patchId);
-    if (known !== undefined) return known;
-    const answer = this.#mode !== "replaying" || this.#recordedPatches.has(patchId);
-    // A "no" of a replay is not kept: once live, the same question may be answered with "yes".
-    if (!answer) return false;
-    this.#patchAnswers.set(patchId, true);
-    this.tell({ type: "RecordPatch", patchId, deprecated: false });
-    return true;
+    if (this.#mode === "reading") return this.#patches.isTaken(patchId);
+    const answer = this.#askPatch(patchId);
+    if (answer === "taken now") this.tell({ type: "RecordPatch", patchId, deprecated: false });
+    return answer !== "not taken";
   }
 
+  /** Where the history does not have the patch nothing is noted: it is older, or the deprecation itself was removed. */
   deprecatePatch(patchId: string): void {
-    if (this.#patchAnswers.has(patchId)) return;
-    // A history without it was written before the patch, or after it was deprecated and removed.
-    if (this.#mode === "replaying" && !this.#recordedPatches.has(patchId)) return;
-    this.#patchAnswers.set(patchId, true);
-    this.tell({ type: "RecordPatch", patchId, deprecated: true });
+    if (this.#askPatch(patchId) === "taken now") this.tell({ type: "RecordPatch", patchId, deprecated: true });
+  }
+
+  #askPatch(patchId: string): ReturnType<Patches["ask"]> {
+    this.#mustBeInTurn();
+    return this.#patches.ask(patchId, this.isReplaying ? "replaying" : "live");
+  }
+
+  /**
+   * Runs a query or a validator. Neither is repeated in a replay, so neither may leave anything: what it asks for is
+   * refused, and what it draws at random is taken from elsewhere.
+   */
+  readOnly<T>(code: () => T): T {
+    const mode = this.#mode;
+    const random = this.#random;
+    const drawn = new SeededRandom(`${this.runId}/reading`);
+    // Of its own, so that what it leaves running by mistake is not taken for the workflow's code.
+    const reader: Surroundings = {
+      now: () => this.now(),
+      random: () => drawn.next(),
+      randomUuid: () => drawn.uuid(),
+      randomBytes: (bytes) => drawn.fill(bytes),
+      startTimer: () => {
+        throw this.#misused();
+      },
+      warn: (what) => this.warn(what),
+      unhandled: (reason) => this.warn(`a promise in a query or a validator that nobody awaits (${String(reason)})`),
+    };
+    this.#mode = "reading";
+    this.#random = drawn;
+    try {
+      return runInside(reader, code);
+    } finally {
+      this.#mode = mode;
+      this.#random = random;
+    }
   }
 
   /** The code cannot go on: the turn fails, and with it the activation. */
   fail(reason: unknown): void {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    this.#failure = reason;
+    this.#failure ??= { reason };
   }
 
   #mustBeInTurn(): void {
-    if (this.#mode === "replaying" || this.#mode === "live") return;
-    const message =
-      this.#mode === "querying"
-        ? `a query handler of workflow ${this.workflowId} asked for something; queries only read`
-        : `the code of workflow ${this.workflowId} asked for something outside of an activation: it awaited what is not in its history (network, files, a timer of another run). Put that into ctx.step().`;
-    const reason = new NondeterminismError(message, this.#lastEventId);
-    if (this.#mode === "idle") this.fail(reason);
+    if (this.#mode === "reading" || currentRun() !== this) throw this.#misused();
+    if (this.#mode !== "idle") return;
+    const reason = this.#outsideOfTurn("asked for something");
+    this.fail(reason);
     throw reason;
+  }
+
+  #misused(): ContextMisuseError {
+    return new ContextMisuseError(
+      `the context of workflow ${this.workflowId} was used outside of its code: in a step, in a query or a validator, or in the code of another run. Only the workflow's code and its handlers of signals and updates may ask for something.`,
+    );
+  }
+
+  #outsideOfTurn(did: "asked for something" | "ended" | "waits"): NondeterminismError {
+    const what =
+      did === "waits"
+        ? "waits for nothing that its history will ever have"
+        : `${did} outside of an activation: it awaited what is not in its history`;
+    return new NondeterminismError(
+      `the code of workflow ${this.workflowId} ${what} (network, files, a timer of another library). Put that into ctx.step().`,
+      this.#historyLength === 0 ? null : this.#historyLength,
+    );
   }
 
   // What the globals follow.
@@ -317,7 +374,7 @@ export class Execution implements Surroundings {
         try {
           fire();
         } catch (reason) {
-          this.fail(reason);
+          this.unhandled(reason);
         }
       },
     );
@@ -330,4 +387,12 @@ export class Execution implements Surroundings {
   warn(what: string): void {
     if (this.#mode !== "replaying") this.#onWarning(what);
   }
+
+  unhandled(reason: unknown): void {
+    this.#follow(this.#code.thrown(reason));
+  }
+}
+
+function isSignal({ type }: HistoryEvent): boolean {
+  return type === "WorkflowExecutionSignaled";
 }

@@ -1,0 +1,1 @@
+export { type LocalSystem, type LocalSystemOptions, startLocalSystem } from "./local-system.js";
