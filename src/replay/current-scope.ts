@@ -2,7 +2,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 export interface Scope {
-  readonly cancelled: boolean;
+  /** Why it is cancelled; null if it is not. */
+  readonly reason: Error | null;
 }
 
 const storage = new AsyncLocalStorage<Scope>();

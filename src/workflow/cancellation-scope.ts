@@ -5,18 +5,18 @@
 import { currentScope, runInScope, type Scope } from "../replay/current-scope.js";
 import { CancelledFailure } from "./failures.js";
 
+type Listener = (reason: CancelledFailure) => void;
+
 export class CancellationScope implements Scope {
-  readonly #kind: "cancellable" | "shielding";
-  readonly #listeners = new Set<(reason: CancelledFailure) => void>();
+  /** Null for the run's own scope, and for one that shields. */
+  readonly #parent: CancellationScope | null;
+  readonly #listeners = new Set<Listener>();
   #reason: CancelledFailure | null = null;
+  /** There only as long as somebody listens here: a long run makes many scopes and few of them matter later. */
+  #leaveParent: (() => void) | null = null;
 
   constructor(kind: "root" | "cancellable" | "shielding") {
-    this.#kind = kind === "shielding" ? "shielding" : "cancellable";
-    if (kind !== "cancellable") return;
-    const parent = currentScope() as CancellationScope | undefined;
-    if (parent === undefined) return;
-    if (parent.#reason !== null) this.#reason = parent.#reason;
-    else parent.onCancelled((reason) => this.cancel(reason));
+    this.#parent = kind === "cancellable" ? ((currentScope() as CancellationScope | undefined) ?? null) : null;
   }
 
   /** The scope that the code which asks is in. */
@@ -24,30 +24,40 @@ export class CancellationScope implements Scope {
     return (currentScope() as CancellationScope | undefined) ?? root;
   }
 
-  get cancelled(): boolean {
-    return this.#reason !== null;
+  /** Why it is cancelled; null if it is not. */
+  get reason(): CancelledFailure | null {
+    return this.#reason ?? this.#parent?.reason ?? null;
   }
 
   cancel(reason: CancelledFailure = new CancelledFailure()): void {
-    if (this.#reason !== null) return;
+    if (this.reason !== null) return;
     this.#reason = reason;
-    if (this.#kind === "shielding") return;
-    for (const listener of [...this.#listeners]) listener(reason);
-    this.#listeners.clear();
-  }
-
-  /** @throws CancelledFailure where there is nothing left to ask for here */
-  throwIfCancelled(): void {
-    if (this.#reason !== null && this.#kind === "cancellable") throw this.#reason;
+    this.#tell(reason);
   }
 
   /** Returns what gives it up. */
-  onCancelled(listener: (reason: CancelledFailure) => void): () => void {
+  onCancelled(listener: Listener): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#leaveParent ??= this.#parent?.onCancelled((reason) => this.#tell(reason)) ?? null;
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#stopListening();
+    };
   }
 
   run<T>(code: () => Promise<T>): Promise<T> {
     return runInScope(this, code);
+  }
+
+  #tell(reason: CancelledFailure): void {
+    const told = [...this.#listeners];
+    this.#listeners.clear();
+    this.#stopListening();
+    for (const listener of told) listener(reason);
+  }
+
+  #stopListening(): void {
+    this.#leaveParent?.();
+    this.#leaveParent = null;
   }
 }
