@@ -19,6 +19,7 @@ export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
 export { PerdureError } from "./errors.js";
+export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
 export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { TaskState, TaskView } from "./protocol/task-message.js";

@@ -179,6 +179,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     onMilestone,
     liveKeys: recovered.liveKeys,
     checkpointSequence: recovered.checkpointSequence,
+    liveFrom: recovered.liveFrom,
   });
   const monitor = new AgentMonitor({
     core,
