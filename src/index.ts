@@ -25,6 +25,7 @@ export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
 export { PerdureError } from "./errors.js";
+export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
 export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { HistoryEvent } from "./protocol/history-event.js";

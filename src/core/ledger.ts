@@ -318,6 +318,12 @@ export class Ledger {
 
   /** Derives every index from the restored records, and the follow-ups that a crash may have left undone. */
   deriveIndexes(): void {
+    for (const _ of this.derivation());
+  }
+
+  /** The same in steps of bounded length, for whoever has other things to do in between. */
+  *derivation(): Generator<void> {
+    let derived = 0;
     for (const agent of this.agents.values()) {
       this.agentCounts[agent.state] += 1;
       this.pool.put(agent);
@@ -330,6 +336,8 @@ export class Ledger {
       const open = record.spec.dependencies.filter((id) => this.tasks.get(id)?.state !== "completed");
       this.graph.add(record.spec.taskId, record.spec.dependencies, record.state === "waiting" ? open.length : 0);
       this.#index(record, null);
+      derived += 1;
+      if (derived % DERIVED_PER_STEP === 0) yield;
     }
     this.runs.deriveIndexes();
     // Ended and needed by nobody, yet still among the live ones: a crash came before it was moved.
@@ -450,6 +458,9 @@ export class Ledger {
     this.ask({ kind: "answerWaiters", taskId });
   }
 }
+
+/** About a millisecond's work. */
+const DERIVED_PER_STEP = 500;
 
 interface Before {
   readonly state: StoredTaskState;

@@ -1,7 +1,8 @@
 /** Asks the orchestrator, and notes who else answers in its place. Nothing that is asked here changes anything. */
 import { randomUUID } from "node:crypto";
+import type { z } from "zod";
 import { streamOfBucket, subjectOfKey } from "../jetstream/bucket-names.js";
-import { type Inspector, type Known, known } from "../jetstream/inspector.js";
+import { type Inspector, type Known, known, type Timed } from "../jetstream/inspector.js";
 import { type AccountConnections, connectionsOn, servicesNamed } from "../jetstream/server-facts.js";
 import { SERVICE_NAME } from "../jetstream/service-endpoint.js";
 import { storedMessage } from "../jetstream/stream-facts.js";
@@ -30,8 +31,8 @@ export async function lookAtOrchestrator(inspector: Inspector, namespace: Namesp
   const subjects = subjectsOf(namespace);
   const [services, status, health, tasks, connections, requests] = await Promise.all([
     servicesNamed(inspector, SERVICE_NAME),
-    inspector.askTimed(subjects.systemStatus, envelope(), SystemStatusReply),
-    inspector.ask(subjects.health, envelope(), HealthMessage),
+    askOrchestrator(inspector, subjects.systemStatus, envelope(), SystemStatusReply),
+    untimed(askOrchestrator(inspector, subjects.health, envelope(), HealthMessage)),
     listTasks(inspector, subjects),
     connectionsOnAll(inspector, subjects),
     Promise.all(subjects.allRequests.map((subject) => whoAnswers(inspector, subject))),
@@ -40,10 +41,17 @@ export async function lookAtOrchestrator(inspector: Inspector, namespace: Namesp
   return { services, requests, connections, status, health, tasks, orphans };
 }
 
-export async function lookAgain(inspector: Inspector, namespace: Namespace, store: StoreFacts): Promise<SecondLook> {
+/** Asks again only whoever answered the first time. */
+export async function lookAgain(
+  inspector: Inspector,
+  namespace: Namespace,
+  store: StoreFacts,
+  status: FirstLook["status"],
+): Promise<SecondLook> {
+  if (!status.known) return { statusLater: status, tasksLater: status, unrecorded: status };
   const subjects = subjectsOf(namespace);
   const [statusLater, tasksLater] = await Promise.all([
-    inspector.ask(subjects.systemStatus, envelope(), SystemStatusReply),
+    untimed(askOrchestrator(inspector, subjects.systemStatus, envelope(), SystemStatusReply)),
     listTasks(inspector, subjects),
   ]);
   return { statusLater, tasksLater, unrecorded: await findUnrecorded(inspector, namespace, tasksLater, store) };
@@ -56,7 +64,29 @@ const envelope = (): { readonly messageId: string; readonly timestamp: number } 
 
 function listTasks(inspector: Inspector, subjects: Subjects): Promise<Known<TaskListReply>> {
   const question = { ...envelope(), states: unfinished, limit: LIST_LIMIT_MAX };
-  return inspector.ask(subjects.taskList, question, TaskListReply);
+  return untimed(askOrchestrator(inspector, subjects.taskList, question, TaskListReply));
+}
+
+/** Where what came first is no answer, somebody else was faster: the orchestrator's comes behind it. */
+async function askOrchestrator<S extends z.ZodType>(
+  inspector: Inspector,
+  subject: string,
+  question: object,
+  schema: S,
+): Promise<Known<Timed<z.infer<S>>>> {
+  const first = await inspector.askTimed(subject, question, schema);
+  if (first.known || first.reason !== "unreadable") return first;
+  const all = await inspector.askAll(subject, question);
+  for (const answer of all.known ? all.value : []) {
+    const parsed = decodeMessage(schema, answer.value.data);
+    if (parsed.ok) return known({ ...answer, value: parsed.value });
+  }
+  return first;
+}
+
+async function untimed<T>(asked: Promise<Known<Timed<T>>>): Promise<Known<T>> {
+  const answer = await asked;
+  return answer.known ? known(answer.value.value) : answer;
 }
 
 /** Every orchestrator refuses an envelope alone where a task or an id belongs, and answers it elsewhere. */

@@ -4,29 +4,23 @@
  */
 import { setMaxListeners } from "node:events";
 import { type Clock, systemClock } from "../clock.js";
-import { PerdureError } from "../errors.js";
-import { type ConnectFault, connectFaultOf } from "../jetstream/connect-fault.js";
-import { type Connection, connect } from "../jetstream/connection.js";
-import { addressesOf, type ConnectionOptions, libraryOptionsFor } from "../jetstream/connection-options.js";
-import { Inspector, known, notKnown } from "../jetstream/inspector.js";
-import { accountFactsOf, accountNameOf, greetingOf } from "../jetstream/server-facts.js";
-import type { ServerAddress } from "../jetstream/server-url.js";
+import { Inspector, type Known, known, notKnown, type Unknowable } from "../jetstream/inspector.js";
+import { accountFactsOf, accountNameOf, type Greeting, greetingOf } from "../jetstream/server-facts.js";
 import { type OwnStreamFacts, ownStreamFacts } from "../jetstream/stream-facts.js";
-import { silentLogger } from "../logger.js";
 import type { Namespace } from "../protocol/ids.js";
 import { topologyOf } from "../protocol/topology.js";
 import { version } from "../version.js";
-import type { DialFacts, Facts, ServerProbe, StoreFacts } from "./facts.js";
+import { dial, type Target } from "./dial.js";
+import type { DialFacts, Facts, HostFacts, StoreFacts } from "./facts.js";
 import { foreignStreams, otherNamespaces } from "./gather-foreign.js";
 import { gatherHost, type LocalServer, type SpaceProbe } from "./gather-host.js";
 import { lookAgain, lookAtOrchestrator } from "./gather-orchestrator.js";
 import { gatherStore } from "./gather-store.js";
 import { nothingKnown } from "./nothing-known.js";
 import { observe } from "./observe.js";
-import { probeServer } from "./probe-server.js";
 
 export interface GatherOptions {
-  readonly connection: ConnectionOptions & { readonly servers: string | readonly string[] };
+  readonly connection: Target;
   readonly namespace: Namespace;
   /** Of each question, and of the connection. */
   readonly timeoutMs: number;
@@ -35,110 +29,49 @@ export interface GatherOptions {
   /** Of the server's monitoring port; default: port 8222 of its host. */
   readonly monitoringUrl?: string | undefined;
   readonly local?: LocalServer | undefined;
+  /** How the room on a disk is found out. Default: statfs. */
   readonly space?: SpaceProbe | undefined;
   readonly clock?: Clock | undefined;
 }
 
+type Behind = Omit<Facts, "namespace" | "ownVersion" | "startedAt" | "dial">;
+
 const LOST = "the connection was lost";
 const SILENT = "the server fell silent";
+const abortReasons: Partial<Record<Unknowable, string>> = { silent: SILENT, lost: LOST };
 
 /** @throws PerdureError USAGE for credentials that cannot be used, before anything is dialled. */
 export async function gatherFacts(options: GatherOptions): Promise<Facts> {
-  const { connection: asked, timeoutMs, clock = systemClock } = options;
-  const startedAt = clock.now();
-  const addresses = readAddresses(asked.servers);
-  if (addresses instanceof PerdureError) {
-    const connected = { fault: "other", said: addresses.message } as const;
-    return unconnected(options, startedAt, { probes: [], connected, interruption: null });
-  }
-  // Throws for credentials that cannot be used, also where there will be nobody to show them to.
-  libraryOptionsFor(asked, addresses, silentLogger);
-  const probes = await Promise.all(addresses.map((address) => probeServer(address, timeoutMs)));
-  const servers = serversToDial(options, probes);
-  const connection = await tryToConnect({ ...asked, ...credentialsOf(asked, addresses), servers }, timeoutMs);
+  const { namespace, timeoutMs, clock = systemClock } = options;
+  const begun = { namespace, ownVersion: version, startedAt: clock.now() };
+  const { probes, connection } = await dial(options.connection, timeoutMs);
   if ("fault" in connection) {
-    return unconnected(options, startedAt, { probes, connected: connection, interruption: null });
+    const why = notKnown("notAsked", "there is no connection to a server");
+    return { ...begun, dial: { probes, connected: connection, interruption: null }, ...nothingKnown(why, namespace) };
   }
+  const { url } = connection;
   const lost = new AbortController();
   // Everything that is asked at once listens to it.
   setMaxListeners(0, lost.signal);
-  const stopListening = connection.onEvent((event) => {
-    if (event !== "reconnected") lost.abort(LOST);
-  });
+  const stopListening = connection.onEvent(() => lost.abort(LOST));
   try {
     const inspector = new Inspector(connection, { timeoutMs, clock, signal: lost.signal });
-    return await gatherConnected(options, inspector, { startedAt, probes, lost });
+    const behind = await gatherBehind(options, inspector, lost);
+    const interruption = await interruptionOf(inspector);
+    return { ...begun, dial: { probes, connected: { url }, interruption }, ...behind };
   } finally {
     stopListening();
     await connection.close();
   }
 }
 
-function readAddresses(servers: string | readonly string[]): readonly ServerAddress[] | PerdureError {
-  try {
-    return addressesOf(servers);
-  } catch (error) {
-    if (error instanceof PerdureError) return error;
-    throw error;
-  }
-}
-
-/** The client library stumbles over what is no server, and waits for ever for one that is silent. */
-function serversToDial({ connection }: GatherOptions, probes: readonly ServerProbe[]): readonly string[] {
-  const servers = [connection.servers].flat();
-  const mayBeSilent = connection.tls?.handshake === "first";
-  return servers.filter((_, index) => {
-    const outcome = probes[index]?.outcome;
-    return outcome === "greeted" || (mayBeSilent && (outcome === "silent" || outcome === "closed"));
-  });
-}
-
-/** Those of a URL count for all servers, also where its own is not dialled. */
-function credentialsOf(
-  { token, user, credsFile, nkeyFile, userJwt }: ConnectionOptions,
-  addresses: readonly ServerAddress[],
-): ConnectionOptions {
-  if ([token, user, credsFile, nkeyFile, userJwt].some((given) => given !== undefined)) return {};
-  const inUrl = addresses.find((address) => address.user !== undefined || address.token !== undefined);
-  return inUrl === undefined ? {} : { user: inUrl.user, password: inUrl.password, token: inUrl.token };
-}
-
-async function tryToConnect(
-  connection: GatherOptions["connection"],
-  timeoutMs: number,
-): Promise<Connection | { readonly fault: ConnectFault; readonly said: string }> {
-  if (connection.servers.length === 0) return { fault: "other", said: "no server greeted" };
-  try {
-    return await connect({
-      ...connection,
-      name: "perdure doctor",
-      connectionTimeoutMs: timeoutMs,
-      logger: silentLogger,
-    });
-  } catch (error) {
-    if (error instanceof PerdureError && error.code === "CONNECTION_FAILED") {
-      const { cause } = error;
-      return { fault: connectFaultOf(error), said: cause instanceof Error ? cause.message : error.message };
-    }
-    throw error;
-  }
-}
-
-async function gatherConnected(
-  options: GatherOptions,
-  inspector: Inspector,
-  begun: { readonly startedAt: number; readonly probes: readonly ServerProbe[]; readonly lost: AbortController },
-): Promise<Facts> {
-  const { namespace, observeMs, timeoutMs } = options;
-  const { startedAt, probes, lost } = begun;
-  const { url } = inspector.connection;
+async function gatherBehind(options: GatherOptions, inspector: Inspector, lost: AbortController): Promise<Behind> {
+  const { namespace, observeMs } = options;
   const greeting = greetingOf(inspector);
   const roundTripMs = await inspector.ping();
-  if (!roundTripMs.known && roundTripMs.reason !== "denied")
-    lost.abort(roundTripMs.reason === "silent" ? SILENT : LOST);
-  // Without replies every question would wait for its whole time.
-  if (!roundTripMs.known && roundTripMs.reason === "denied") lost.abort(roundTripMs.why);
-  const [[streams, store], firstLook, observed, accountName, account, foreign, others] = await Promise.all([
+  // Without answers every question would wait for its whole time.
+  if (!roundTripMs.known) lost.abort(abortReasons[roundTripMs.reason] ?? roundTripMs.why);
+  const [[streams, store], firstLook, observed, accountName, account, foreign, others, host] = await Promise.all([
     lookAtStore(inspector, namespace),
     lookAtOrchestrator(inspector, namespace),
     observe(inspector, namespace, observeMs),
@@ -146,28 +79,12 @@ async function gatherConnected(
     accountFactsOf(inspector),
     foreignStreams(inspector, namespace),
     otherNamespaces(inspector, namespace),
+    lookAtHost(greeting, options),
   ]);
-  const secondLook = await lookAgain(inspector, namespace, store);
-  const host =
-    greeting === undefined
-      ? nothingKnown(notKnown("lost", LOST), namespace).host
-      : await gatherHost(greeting, {
-          monitoringUrl: options.monitoringUrl,
-          local: options.local,
-          timeoutMs,
-          space: options.space,
-        });
-  const stillThere = await inspector.ping();
-  // A server that is about to leave says so to those it has; it lets nobody new in.
-  const lastGreeting = greetingOf(inspector) ?? greeting;
-  const fellSilent = lost.signal.reason === SILENT || (!stillThere.known && stillThere.reason === "silent");
-  const wasLost = lost.signal.reason === LOST || (!stillThere.known && stillThere.reason === "lost");
+  const secondLook = await lookAgain(inspector, namespace, store, firstLook.status);
   return {
-    namespace,
-    ownVersion: version,
-    startedAt,
-    dial: { probes, connected: { url }, interruption: fellSilent ? "silent" : wasLost ? "lost" : null },
-    server: lastGreeting === undefined ? notKnown("lost", LOST) : known(lastGreeting),
+    // A server that is about to leave says so to those it has; it lets nobody new in.
+    server: serverFacts(greetingOf(inspector) ?? greeting),
     roundTripMs,
     deniedSubjects: inspector.deniedSubjects,
     accountName,
@@ -190,7 +107,18 @@ async function lookAtStore(
   return [streams, await gatherStore(inspector, namespace, streams)];
 }
 
-function unconnected({ namespace }: GatherOptions, startedAt: number, dial: DialFacts): Facts {
-  const why = notKnown("notAsked", "there is no connection to a server");
-  return { namespace, ownVersion: version, startedAt, dial, ...nothingKnown(why, namespace) };
+async function lookAtHost(greeting: Greeting | undefined, options: GatherOptions): Promise<HostFacts> {
+  const { monitoringUrl, local, timeoutMs, space, namespace } = options;
+  if (greeting === undefined) return nothingKnown(notKnown("lost", LOST), namespace).host;
+  return await gatherHost(greeting, { monitoringUrl, local, timeoutMs, space });
+}
+
+const serverFacts = (greeting: Greeting | undefined): Known<Greeting> =>
+  greeting === undefined ? notKnown("lost", LOST) : known(greeting);
+
+async function interruptionOf(inspector: Inspector): Promise<DialFacts["interruption"]> {
+  const { signal } = inspector;
+  const ping = signal.aborted ? null : await inspector.ping();
+  if (signal.reason === SILENT || (ping?.known === false && ping.reason === "silent")) return "silent";
+  return signal.reason === LOST || (ping?.known === false && ping.reason === "lost") ? "lost" : null;
 }

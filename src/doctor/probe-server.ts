@@ -20,6 +20,8 @@ const Greeting = z.object({
 const SAID_LENGTH_MAX = 80;
 /** What a TLS server answers to plain text: an alert record of any version 3.x. */
 const TLS_ALERT = "\u0015\u0003";
+/** A server that is full greets, and hangs up with a reason in its next breath. */
+const SECOND_WORD_MS = 50;
 /** A greeting lists all servers of a cluster; this is far more than any. */
 const GREETING_BYTES_MAX = 256 * 1024;
 
@@ -46,7 +48,8 @@ export async function probeServer(address: ServerAddress, timeoutMs: number): Pr
     const heard = await within(timeoutMs, firstWords(socket, timeoutMs / 2));
     if (heard === "late") return end(socket.connecting ? "unreachable" : "silent", `nothing in ${timeoutMs} ms`);
     if (heard.end === "error") return end(heard.said === "ECONNREFUSED" ? "refused" : "unreachable", heard.said);
-    return judged(heard.said, heard.end, end);
+    if (heard.end === "closedWhenSpokenTo") return end("silent", "it hangs up when it is spoken to in plain text");
+    return judged(heard.said, end);
   } finally {
     socket.destroy();
   }
@@ -54,10 +57,8 @@ export async function probeServer(address: ServerAddress, timeoutMs: number): Pr
 
 function judged(
   said: string,
-  ended: "line" | "closed",
   end: (outcome: ServerProbe["outcome"], said?: string, wants?: ServerProbe["wants"]) => ServerProbe,
 ): ServerProbe {
-  // A server that is full greets, and says so in the same breath.
   const [, refusal] = /^(?:INFO [^\n]*\n)?-ERR '?([^\n]*?)'?\s*$/.exec(said) ?? [];
   if (refusal !== undefined) return end("closed", refusal);
   const [, json] = /^INFO ([^\n]*)\n/.exec(said) ?? [];
@@ -69,7 +70,7 @@ function judged(
     ];
     return end("greeted", "", wants);
   }
-  if (said === "" && ended === "closed") return end("closed");
+  if (said === "") return end("closed");
   if (said.startsWith(TLS_ALERT)) return end("silent", "it talks TLS from the first byte");
   return end("notNats", JSON.stringify(said.slice(0, SAID_LENGTH_MAX)));
 }
@@ -84,7 +85,7 @@ function readGreeting(json: string): z.infer<typeof Greeting> | null {
 }
 
 interface Heard {
-  readonly end: "line" | "closed" | "error";
+  readonly end: "line" | "closed" | "closedWhenSpokenTo" | "error";
   readonly said: string;
 }
 
@@ -92,7 +93,11 @@ interface Heard {
 function firstWords(socket: Socket, patienceMs: number): Promise<Heard> {
   return new Promise((resolve) => {
     let said = "";
-    const timer = setTimeout(() => socket.write("GET / HTTP/1.0\r\n\r\n"), patienceMs);
+    let isSpokenTo = false;
+    const timer = setTimeout(() => {
+      isSpokenTo = true;
+      socket.write("GET / HTTP/1.0\r\n\r\n");
+    }, patienceMs);
     const end = (heard: Heard): void => {
       clearTimeout(timer);
       resolve(heard);
@@ -100,10 +105,10 @@ function firstWords(socket: Socket, patienceMs: number): Promise<Heard> {
     socket.on("data", (chunk) => {
       said += chunk.toString("latin1");
       const isWhole = said.includes("\n") || said.startsWith(TLS_ALERT) || said.length > GREETING_BYTES_MAX;
-      if (isWhole) end({ end: "line", said });
+      if (isWhole) setTimeout(() => end({ end: "line", said }), SECOND_WORD_MS);
     });
     socket.on("error", (error) => end({ end: "error", said: codeOf(error) }));
-    socket.on("close", () => end({ end: "closed", said }));
+    socket.on("close", () => end({ end: isSpokenTo && said === "" ? "closedWhenSpokenTo" : "closed", said }));
   });
 }
 

@@ -69,12 +69,14 @@ export class RequestHandler {
   /** What takes as long as it likes ends now, and nothing new begins. */
   close(): void {
     this.#closing = new PerdureError("NOT_READY", "this HTTP server is closing; nothing was done. Ask again.");
-    this.#endAll("long");
+    this.#endAll("long", this.#closing);
   }
 
   /** What is still under way ends too. */
   abandon(): void {
-    this.#endAll("short");
+    const message =
+      "this HTTP server is closing and had no answer yet; whether the request was carried out is unknown. Asking again with the same ids is safe.";
+    this.#endAll("short", new PerdureError("REQUEST_TIMED_OUT", message, { details: { outcome: "unknown" } }));
   }
 
   /** Resolves when everything that is being answered now was, or its caller is gone. */
@@ -84,8 +86,8 @@ export class RequestHandler {
     );
   }
 
-  #endAll(which: Operation["patience"]): void {
-    for (const [end, patience] of this.#underWay) if (patience === which) end.abort(this.#closing);
+  #endAll(which: Operation["patience"], reason: PerdureError): void {
+    for (const [end, patience] of this.#underWay) if (patience === which) end.abort(reason);
   }
 
   /** Who may not ask is not told what there is. */

@@ -24,10 +24,11 @@ import { ttlHeader } from "./ttl-header.js";
  * A crash between two batches of one `write` leaves the first applied. The journal still has all of it, and the next
  * leader writes it again.
  *
- * A deleted key leaves a tombstone that never expires. With its last message gone, by expiry or deletion, a server that
- * is killed brings back the one before it: what was overwritten is not noted as deleted on disk, and only the later
- * message shows that it was (seen with 2.15, each time). So tombstones go the one way that holds: now and then every record is
- * written anew and all that lies before is purged.
+ * A deleted key leaves a tombstone, and that never expires. With the last message of a subject gone, by expiry or by
+ * purge, a server that is killed may bring back the one before it: what was overwritten is not noted as deleted on disk,
+ * only the later message shows that it was (seen with 2.15, each time for what expired). So tombstones are purged only
+ * when every record that counts was written anew behind them, and whoever reads knows from where on they count:
+ * orchestrator/live-sweep.ts.
  */
 export interface RecordStoreOptions {
   readonly bucket: string;
@@ -64,13 +65,6 @@ interface FenceValue {
 /** A batch is held in memory by client and server until it commits. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
-/**
- * Tombstones are swept out beyond so many, or beyond so many for each record, whichever is more: a new leader reads
- * them all, and each sweep writes all records.
- */
-const TOMBSTONES_MAX = 5_000;
-const TOMBSTONES_PER_RECORD_MAX = 2;
-
 export class RecordStore {
   readonly #connection: Connection;
   readonly #bucket: string;
@@ -78,9 +72,10 @@ export class RecordStore {
   readonly #holderId = randomUUID();
   #fenceRevision = 0;
   #writeCount = 0;
-  /** Since the last sweep, and about as many of them as the stream holds. */
+  /** As many as the stream holds, or a few more: a key that comes back and goes again is counted twice. */
   #tombstones = 0;
-  #recordsAtSweep = 0;
+  #tombstonesBehindFence = 0;
+  #sweep = { fenceRevision: 0, tombstones: 0 };
   #state: "unfenced" | "idle" | "writing" | "fenced" = "unfenced";
 
   constructor(connection: Connection, options: RecordStoreOptions) {
@@ -105,8 +100,8 @@ export class RecordStore {
   }
 
   /**
-   * Writes the changes in order, in batches of up to 999, and sweeps where there are too many tombstones. One call at a
-   * time. Time-outs and lost connections are waited out.
+   * Writes the changes in order, in batches of up to 999. One call at a time. Time-outs and lost connections are waited
+   * out.
    * @throws PerdureError STORAGE_FULL and other refusals; CONNECTION_FAILED; the signal's reason. What was written then
    *   is unknown; write it again.
    */
@@ -116,16 +111,43 @@ export class RecordStore {
     for (const batch of batchesOf(changes)) {
       const outcome = await this.#writeBatch(batch, signal);
       if (outcome.outcome === "fenced") return outcome;
+      this.#tombstonesBehindFence = batch.filter(({ value }) => value === null).length;
+      this.#tombstones += this.#tombstonesBehindFence;
     }
-    for (const { value } of changes) if (value === null) this.#tombstones += 1;
-    const tombstonesMax = Math.max(TOMBSTONES_MAX, TOMBSTONES_PER_RECORD_MAX * this.#recordsAtSweep);
-    return this.#tombstones > tombstonesMax ? this.#sweep(signal) : { outcome: "written" };
+    return { outcome: "written" };
+  }
+
+  /** Of deleted keys, as far as this store has read or written them. */
+  get tombstones(): number {
+    return this.#tombstones;
+  }
+
+  /** From here on every record that counts has to be written again. */
+  beginSweep(): void {
+    const tombstones = this.#tombstones - this.#tombstonesBehindFence;
+    this.#sweep = { fenceRevision: this.#fenceRevision, tombstones };
+  }
+
+  /**
+   * Purges what was written before the last batch in front of the sweep. To be called when all readers know that it does not count any more; a
+   * leader that was replaced meanwhile purges no more than that.
+   * @throws PerdureError on refusals; the signal's reason.
+   */
+  async endSweep(signal?: AbortSignal): Promise<void> {
+    const { fenceRevision, tombstones } = this.#sweep;
+    const { streams } = await managerOf(this.#connection);
+    await askUntilAnswered(
+      this.#connection,
+      () => streams.purge(streamOfBucket(this.#bucket), { seq: fenceRevision }),
+      this.#sendOptions(`purge bucket ${this.#bucket} before ${fenceRevision}`, signal),
+    );
+    this.#tombstones -= tombstones;
   }
 
   /** Every record, each once. Take the fence first: then nobody changes them meanwhile. */
   async *loadAll(signal?: AbortSignal): AsyncGenerator<StoredRecord> {
     this.#tombstones = 0;
-    this.#recordsAtSweep = 0;
+    this.#tombstonesBehindFence = 0;
     for await (const arrived of this.#readAll("full", signal)) {
       for (const message of arrived) {
         const key = keyOfSubject(this.#bucket, message.subject);
@@ -134,7 +156,6 @@ export class RecordStore {
           this.#tombstones += 1;
           continue;
         }
-        this.#recordsAtSweep += 1;
         const value = decodeJson(message.data);
         if (!value.ok) throw damagedRecord(this.#bucket, key, message.sequence, value.failure.message);
         yield { key, value: value.value, revision: message.sequence };
@@ -168,44 +189,6 @@ export class RecordStore {
   /** As the stream's leader has it; null if there is none. */
   async get(key: string): Promise<unknown> {
     return (await readKey(this.#connection, this.#bucket, key))?.value ?? null;
-  }
-
-  /**
-   * Writes every record behind a fence and purges what lies before it. A leader that was replaced meanwhile is refused, or
-   * purges only what it had written anew. A crash in between leaves some records twice, of which the later one counts.
-   * Times to live are not kept: buckets whose records expire have no deletions.
-   */
-  async #sweep(signal: AbortSignal | undefined): Promise<WriteOutcome> {
-    const fenced = await this.#writeBatch([], signal);
-    if (fenced.outcome === "fenced") return fenced;
-    const keepFrom = this.#fenceRevision;
-    let kept = 0;
-    // What is written here would be read as well, for ever.
-    for await (const arrived of this.#readAll("full", signal)) {
-      const records = this.#recordsAmong(arrived.filter(({ sequence }) => sequence < keepFrom));
-      for (const batch of batchesOf(records)) {
-        const outcome = await this.#writeBatch(batch, signal);
-        if (outcome.outcome === "fenced") return outcome;
-      }
-      kept += records.length;
-      if (arrived.some(({ sequence }) => sequence >= keepFrom)) break;
-    }
-    const { streams } = await managerOf(this.#connection);
-    await askUntilAnswered(
-      this.#connection,
-      () => streams.purge(streamOfBucket(this.#bucket), { seq: keepFrom }),
-      this.#sendOptions(`purge bucket ${this.#bucket} before ${keepFrom}`, signal),
-    );
-    this.#tombstones = 0;
-    this.#recordsAtSweep = kept;
-    return { outcome: "written" };
-  }
-
-  #recordsAmong(messages: readonly StreamMessage[]): readonly RecordChange[] {
-    return messages.flatMap((message) => {
-      const key = keyOfSubject(this.#bucket, message.subject);
-      return key === FENCE_KEY || isTombstone(message) ? [] : [{ key, value: message.data }];
-    });
   }
 
   #readAll(

@@ -194,6 +194,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       storedUpTo: recovered.historiesUpTo,
     }),
     checkpointSequence: recovered.checkpointSequence,
+    liveFrom: recovered.liveFrom,
   });
   const monitor = new AgentMonitor({
     core,

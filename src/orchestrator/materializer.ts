@@ -16,6 +16,7 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { CommitLoop } from "./commit-loop.js";
 import { giveBack, type Picture, type RecordWrite, takePicture } from "./copy-picture.js";
 import type { EndedTasks } from "./ended-tasks.js";
+import { LiveSweep, type SweptBucket } from "./live-sweep.js";
 import type { OnMilestone } from "./milestone.js";
 import type { ProcessTally } from "./process-tally.js";
 import { RecentlyEnded } from "./recently-ended.js";
@@ -30,7 +31,7 @@ export interface MaterializerOptions {
   readonly loop: CommitLoop;
   readonly endedTasks: EndedTasks;
   readonly buckets: {
-    readonly tasks: WritableBucket;
+    readonly tasks: WritableBucket & SweptBucket;
     readonly endedTasks: WritableBucket;
     readonly agents: WritableBucket;
     readonly runs: WritableBucket;
@@ -53,14 +54,15 @@ export interface MaterializerOptions {
   /** Task ids whose keys are in the live bucket at the start. */
   readonly liveKeys: Set<TaskId>;
   readonly checkpointSequence: number;
+  /** Of the last checkpoint. */
+  readonly liveFrom: number;
 }
 
 /** How long changes gather before they are copied: most tasks end meanwhile and are written once. */
 const INTERVAL_MS = 250;
 /**
  * A live task younger than this is left for the next copy, and the checkpoint behind it: most tasks end first and are
- * written once instead of three times (live, ended, and the deletion of the live key, which costs the server an fsync
- * of its own when its tombstone expires).
+ * written once instead of three times (live, ended, and the deletion of the live key).
  */
 const YOUNG_MS = 1_000;
 /** Trimming is a request to the server each; it need not follow every checkpoint. */
@@ -90,6 +92,7 @@ export class Materializer {
   #lastCopyAt = 0;
   #flushesSeen = 0;
   readonly #recent = new RecentlyEnded();
+  readonly #sweep: LiveSweep;
   /** The last checkpoint, while what it covers is still in the journal and among the results. */
   #untrimmed: Checkpoint | null = null;
   #copiedResult: ResultsPosition | null;
@@ -105,6 +108,8 @@ export class Materializer {
       { linesMax: 1 },
     );
     this.checkpointSequence = options.checkpointSequence;
+    const { ledger, liveKeys, liveFrom, buckets } = options;
+    this.#sweep = new LiveSweep({ bucket: buckets.tasks, ledger, liveKeys, liveFrom });
     this.#copiedResult = options.loop.lastResult;
   }
 
@@ -192,6 +197,7 @@ export class Materializer {
     const { ledger, clock, liveKeys } = this.#options;
     const now = clock.now();
     const runs = this.#options.runs.take(journalSequence, now, youngMs);
+    this.#sweep.beginIfDue(journalSequence);
     const picture = takePicture({ ledger, liveKeys, journalSequence, now, youngMs, liveMax: LIVE_RECORDS_MAX });
     return {
       picture,
@@ -202,6 +208,7 @@ export class Materializer {
         highWaterMark: journalSequence,
         lastResult,
         nextOrder: ledger.nextOrder,
+        liveFrom: this.#sweep.liveFromAt(picture.complete),
         at: now,
       },
     };
@@ -248,6 +255,7 @@ export class Materializer {
     this.#noteEnded(picture.ended, endedLengths);
     this.#forgetSurplus();
     this.#options.runs.written(runs);
+    await this.#sweep.checkpointed(checkpoint.liveFrom, signal);
   }
 
   /** @param lengths takes what they come to as JSON */

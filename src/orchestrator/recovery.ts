@@ -12,6 +12,7 @@ import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type Parsed, parseMessage } from "../protocol/parse.js";
 import { StoredAgent, StoredRun, StoredTask } from "../protocol/stored-record.js";
 import { META_KEYS } from "../protocol/topology.js";
+import { Turns } from "./turns.js";
 
 export interface ReadableBucket {
   loadAll(signal?: AbortSignal): AsyncIterable<{ readonly key: string; readonly value: unknown }>;
@@ -37,6 +38,7 @@ export interface Recovered {
   readonly ledger: Ledger;
   readonly lastResult: ResultsPosition | null;
   readonly checkpointSequence: number;
+  readonly liveFrom: number;
   /** Task ids with a key in the bucket of live tasks. */
   readonly liveKeys: Set<TaskId>;
   /** Workflow ids with a key in the bucket of runs. */
@@ -53,10 +55,14 @@ export async function recover(sources: RecoverySources, tally: Tally, signal?: A
   ledger.nextOrder = checkpoint.nextOrder;
   const liveKeys = new Set<TaskId>();
   const standsAt = new Map<string, number>();
+  const turns = new Turns();
 
   for await (const { key, value } of sources.tasks.loadAll(signal)) {
+    if (turns.isOver) await turns.next();
     const stored = readable(parseMessage(StoredTask, value), `task ${key}`);
     refuseFuture(`task ${key}`, stored.sequence, sources.journal.lastSequence);
+    // Deleted long ago, and brought back by a server that was killed.
+    if (stored.sequence < checkpoint.liveFrom) continue;
     ledger.restoreTask(stored.record);
     liveKeys.add(key as TaskId);
     standsAt.set(`task ${key}`, stored.sequence);
@@ -89,14 +95,23 @@ export async function recover(sources: RecoverySources, tally: Tally, signal?: A
     // A new leader's first flush has no facts and says nothing about results. The last word holds, also if it is lower:
     // a stream of results that lost its end is read again from its beginning.
     if (flush.facts.length > 0) lastResult = flush.lastResult;
+    if (turns.isOver) await turns.next();
     for (const fact of flush.facts) {
       if (sequence > (standsAt.get(subjectOf(fact)) ?? 0)) ledger.restoreFact(fact);
     }
   }
   ledger.nextSequence = sources.journal.lastSequence + 1;
-  ledger.deriveIndexes();
-  const { journalSequence: checkpointSequence } = checkpoint;
-  return { ledger, lastResult, checkpointSequence, liveKeys, runKeys, historiesUpTo, replayedFlushes };
+  for (const _ of ledger.derivation()) if (turns.isOver) await turns.next();
+  return {
+    ledger,
+    lastResult,
+    checkpointSequence: checkpoint.journalSequence,
+    liveFrom: checkpoint.liveFrom,
+    liveKeys,
+    runKeys,
+    historiesUpTo,
+    replayedFlushes,
+  };
 }
 
 function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${AgentId}` | `run ${WorkflowId}` {
@@ -120,7 +135,7 @@ function subjectOf(fact: Flush["facts"][number]): `task ${TaskId}` | `agent ${Ag
 export async function readCheckpoint(meta: Pick<ReadableBucket, "get">): Promise<Checkpoint> {
   const value = await meta.get(META_KEYS.checkpoint);
   if (value === null || value === undefined) {
-    return { journalSequence: 0, highWaterMark: 0, lastResult: null, nextOrder: 1, at: 0 };
+    return { journalSequence: 0, highWaterMark: 0, lastResult: null, nextOrder: 1, liveFrom: 0, at: 0 };
   }
   return readable(parseMessage(Checkpoint, value), "the checkpoint");
 }

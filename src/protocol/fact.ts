@@ -101,6 +101,11 @@ export const Checkpoint = z.object({
   lastResult: ResultsPosition.nullable(),
   /** The next free `order` of a task. */
   nextOrder: z.int(),
+  /**
+   * Records in the bucket of live tasks that stand before this flush are remains of deleted ones, which the server may bring
+   * back when it is killed.
+   */
+  liveFrom: z.int().default(0),
   /** When it was written, epoch milliseconds. */
   at: z.int(),
 });

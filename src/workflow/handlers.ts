@@ -1,6 +1,8 @@
 /** Handlers of signals, queries and updates, and what came before its handler did. */
 import type { QueryAnswer, QueryRequest, UpdateRequest } from "../protocol/activation.js";
 import type { Command } from "../protocol/command.js";
+import { isBrokenCode } from "./broken-code.js";
+import { ContinueAsNew } from "./continue-as-new.js";
 import type { WorkflowDeclaration } from "./definition.js";
 import { ApplicationFailure, failureOf } from "./failures.js";
 import { check, type Schema } from "./standard-schema.js";
@@ -9,12 +11,21 @@ export type SignalHandler = (input: unknown) => void | Promise<void>;
 export type QueryHandler = (input: unknown) => unknown;
 export interface UpdateHandler {
   readonly handle: (input: unknown) => unknown;
-  readonly validate: ((input: unknown) => void) | undefined;
+  readonly validate: ((input: unknown) => unknown) | undefined;
+}
+
+/** What handlers need of their run. */
+export interface HandlerSurroundings {
+  tell(command: Command): void;
+  /** Runs a handler whose end nobody awaits, by the rules of the workflow's code. */
+  start(handle: () => Promise<void>): void;
+  readOnly<T>(code: () => T): T;
+  ignoredSignal(name: string, why: string): void;
 }
 
 export class Handlers {
   readonly #declared: WorkflowDeclaration;
-  readonly #tell: (command: Command) => void;
+  readonly #run: HandlerSurroundings;
   readonly #signals = new Map<string, SignalHandler>();
   readonly #queries = new Map<string, QueryHandler>();
   readonly #updates = new Map<string, UpdateHandler>();
@@ -25,23 +36,31 @@ export class Handlers {
   #leftUpdates: { readonly update: UpdateRequest; readonly resume: () => void }[] = [];
   #running = 0;
 
-  constructor(declared: WorkflowDeclaration, tell: (command: Command) => void) {
+  constructor(declared: WorkflowDeclaration, run: HandlerSurroundings) {
     this.#declared = declared;
-    this.#tell = tell;
+    this.#run = run;
   }
 
   get allFinished(): boolean {
     return this.#running === 0;
   }
 
+  /** Whether anything but a query could come in here. */
+  get listens(): boolean {
+    return this.#signals.size + this.#updates.size > 0 || [...this.#takers.values()].some(({ length }) => length > 0);
+  }
+
   async signal(name: string, given: unknown): Promise<void> {
     const checked = check(this.#declared.signals?.[name], given);
-    // A signal that nobody can understand must not hold up the run: its sender was told, or used another schema.
-    if (!checked.ok) return;
+    if (!checked.ok) {
+      // One that nobody can understand must not hold up the run. Our own client refuses to send it.
+      this.#run.ignoredSignal(name, checked.message);
+      return;
+    }
     const input = checked.value;
     const handler = this.#signals.get(name);
     if (handler !== undefined) {
-      await this.#run(() => handler(input));
+      await this.#counted(() => handler(input));
       return;
     }
     const taker = this.#takers.get(name)?.shift();
@@ -70,12 +89,12 @@ export class Handlers {
     };
   }
 
-  /** @returns runs of the handler for what came before it, each of which may throw as a run's code does */
-  onSignal(name: string, handler: SignalHandler): Promise<void>[] {
+  /** Handles also what came before it, in order. */
+  onSignal(name: string, handler: SignalHandler): void {
     this.#signals.set(name, handler);
     const waiting = this.#waitingSignals.get(name) ?? [];
     this.#waitingSignals.delete(name);
-    return waiting.map((input) => this.#run(() => handler(input)));
+    for (const input of waiting) this.#run.start(() => this.#counted(() => handler(input)));
   }
 
   onQuery(name: string, handler: QueryHandler): void {
@@ -90,49 +109,33 @@ export class Handlers {
   }
 
   async update(update: UpdateRequest, mode: "first" | "accepted before"): Promise<void> {
-    const handler = this.#updates.get(update.name);
-    if (handler === undefined) {
-      await new Promise<void>((resolve) => this.#leftUpdates.push({ update, resume: resolve }));
-      const late = this.#updates.get(update.name);
-      if (late === undefined) return;
-      await this.#update(update, late, mode);
-      return;
+    if (!this.#updates.has(update.name)) {
+      await new Promise<void>((resume) => this.#leftUpdates.push({ update, resume }));
     }
-    await this.#update(update, handler, mode);
+    const handler = this.#updates.get(update.name);
+    if (handler !== undefined) await this.#update(update, handler, mode);
   }
 
   /** Nobody took them by the end of the turn in which they came. */
   rejectLeftUpdates(): void {
     for (const { update } of this.#leftUpdates.splice(0)) {
-      const known = [...this.#updates.keys()].join(", ") || "none";
-      const message = `the workflow has no handler for update "${update.name}"; it has: ${known}`;
-      this.#tell({
-        type: "RejectUpdate",
-        updateId: update.updateId,
-        failure: { type: "UPDATE_NOT_REGISTERED", message },
-      });
+      const message = `the workflow has no handler for update "${update.name}"; it has: ${namesOf(this.#updates)}`;
+      const failure = { type: "UPDATE_NOT_REGISTERED", message };
+      this.#run.tell({ type: "RejectUpdate", updateId: update.updateId, failure });
     }
   }
 
   query({ queryId, name, input }: QueryRequest): QueryAnswer {
     const handler = this.#queries.get(name);
     if (handler === undefined) {
-      const known = [...this.#queries.keys()].join(", ") || "none";
-      const message = `the workflow has no handler for query "${name}"; it has: ${known}`;
+      const message = `the workflow has no handler for query "${name}"; it has: ${namesOf(this.#queries)}`;
       return { queryId, failure: { type: "QUERY_NOT_REGISTERED", message } };
     }
+    const declared = this.#declared.queries?.[name];
     try {
-      const given = checked(this.#declared.queries?.[name]?.input, input, `the input of query ${name}`);
-      const output = handler(given);
-      if (output instanceof Promise) {
-        throw new ApplicationFailure(`the handler of query ${name} is asynchronous; queries only read what is there`, {
-          type: "QUERY_ASYNC",
-        });
-      }
-      return {
-        queryId,
-        output: checked(this.#declared.queries?.[name]?.output, output, `the output of query ${name}`) ?? null,
-      };
+      const output = handler(checked(declared?.input, input, `the input of query ${name}`));
+      mustBeSynchronous(output, "QUERY_ASYNC", `the handler of query ${name}`);
+      return { queryId, output: checked(declared?.output, output, `the output of query ${name}`) ?? null };
     } catch (thrown) {
       return { queryId, failure: failureOf(thrown) };
     }
@@ -141,28 +144,36 @@ export class Handlers {
   async #update(update: UpdateRequest, handler: UpdateHandler, mode: "first" | "accepted before"): Promise<void> {
     const { updateId, name } = update;
     const declared = this.#declared.updates?.[name];
+    const inputOf = (given: unknown): unknown => checked(declared?.input, given, `the input of update ${name}`);
     let input: unknown;
     try {
-      input = checked(declared?.input, update.input, `the input of update ${name}`);
-      // A value of its own: what a validator does to it is not seen by the handler.
-      if (mode === "first") handler.validate?.(structuredClone(input));
+      input = inputOf(update.input);
+      if (mode === "first") this.#validate(name, handler, inputOf(structuredClone(update.input)));
     } catch (thrown) {
-      this.#tell({ type: "RejectUpdate", updateId, failure: failureOf(thrown) });
+      this.#run.tell({ type: "RejectUpdate", updateId, failure: failureOf(thrown) });
       return;
     }
-    this.#tell({ type: "AcceptUpdate", updateId });
-    await this.#run(async () => {
+    this.#run.tell({ type: "AcceptUpdate", updateId });
+    await this.#counted(async () => {
       try {
         const output = checked(declared?.output, await handler.handle(input), `the output of update ${name}`);
-        this.#tell({ type: "CompleteUpdate", updateId, output: output ?? null });
+        this.#run.tell({ type: "CompleteUpdate", updateId, output: output ?? null });
       } catch (thrown) {
-        if (isBroken(thrown)) throw thrown;
-        this.#tell({ type: "CompleteUpdate", updateId, failure: failureOf(thrown) });
+        // An update's failure is its caller's affair; what concerns the run goes on to it.
+        if (isBrokenCode(thrown) || thrown instanceof ContinueAsNew) throw thrown;
+        this.#run.tell({ type: "CompleteUpdate", updateId, failure: failureOf(thrown) });
       }
     });
   }
 
-  async #run(handle: () => void | Promise<void>): Promise<void> {
+  /** @param input the validator's own: what it does to it is not seen by the handler */
+  #validate(name: string, { validate }: UpdateHandler, input: unknown): void {
+    if (validate === undefined) return;
+    const returned = this.#run.readOnly(() => validate(input));
+    mustBeSynchronous(returned, "VALIDATOR_ASYNC", `the validator of update ${name}`);
+  }
+
+  async #counted(handle: () => void | Promise<void>): Promise<void> {
     this.#running += 1;
     try {
       await handle();
@@ -172,9 +183,16 @@ export class Handlers {
   }
 }
 
-/** An update's failure is its caller's affair; what breaks the code itself holds the run. */
-function isBroken(thrown: unknown): boolean {
-  return thrown instanceof TypeError || thrown instanceof ReferenceError;
+function namesOf(handlers: ReadonlyMap<string, unknown>): string {
+  return [...handlers.keys()].join(", ") || "none";
+}
+
+/** @throws ApplicationFailure for a promise, whatever becomes of it */
+function mustBeSynchronous(returned: unknown, type: string, what: string): void {
+  const isPromise = typeof returned === "object" && returned !== null && "then" in returned;
+  if (!isPromise) return;
+  Promise.resolve(returned).catch(() => undefined);
+  throw new ApplicationFailure(`${what} is asynchronous; it may only look at what is there`, { type });
 }
 
 function checked(schema: Schema | undefined, value: unknown, what: string): unknown {

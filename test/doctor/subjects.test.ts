@@ -131,3 +131,17 @@ it("says that one of the request subjects is not served", async () => {
 
   expect(findingOf(await look(namespace), "subjects/unanswered").details).toEqual({ subject: taskWait });
 });
+
+it("finds the orchestrator's answers among those of somebody who is faster", async () => {
+  const namespace = newNamespace();
+  const thief = await givenConnection(nats.url, "thief");
+  for (const subject of subjectsOf(namespace).allRequests) {
+    thief.subscribe(subject, ({ reply = "" }) => thief.publish(reply, "mine"));
+  }
+  await thief.flush();
+  await using _orchestrator = await givenOrchestrator(nats.url, { namespace });
+
+  const report = await look(namespace);
+
+  expect(report.checks.find(({ check }) => check === "orchestrator")?.findings).toEqual([]);
+});

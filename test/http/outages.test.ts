@@ -168,7 +168,7 @@ it("answers what is under way when it closes", async () => {
   await closing;
 });
 
-it("closes although a reader takes nothing and an answer does not come", async () => {
+it("closes although an answer does not come, and a request does not arrive", async () => {
   const system = await givenSystem();
   await system.engine.orchestrator.stop();
   const asking = system.get("/v1/status");
@@ -183,6 +183,6 @@ it("closes although a reader takes nothing and an answer does not come", async (
   await system.server.close();
   await system.server.close();
 
-  expect(shapeOf(await asking)).toEqual({ status: 503, code: "NOT_READY", retryAfter: "1" });
+  expect(shapeOf(await asking)).toEqual({ status: 504, code: "REQUEST_TIMED_OUT", retryAfter: "1" });
   await closed;
 });

@@ -105,7 +105,7 @@ const importRules: Readonly<Record<string, Row>> = {
   },
   http: {
     folders: ["protocol", "client"],
-    packages: ["node:*", "zod", "fastify", "@fastify/swagger", "fastify-type-provider-zod"],
+    packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: useTheClient,
   },

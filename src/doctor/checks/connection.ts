@@ -79,9 +79,7 @@ export function checkConnection({ dial, roundTripMs }: Facts, notes: Notes): voi
     return;
   }
   notes.see(`connected to ${connected.url}`);
-  // One that wants TLS from the first byte greets nobody who only looks.
-  const someGreet = probes.some(({ outcome }) => outcome === "greeted");
-  const absent = probes.filter(({ outcome }) => someGreet && outcome !== "greeted");
+  const absent = probes.filter(({ outcome }) => outcome !== "greeted");
   if (absent.length > 0) {
     notes.find(
       "connection/some-unreachable",

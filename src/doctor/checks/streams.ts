@@ -127,6 +127,7 @@ function compareReplicas(streams: readonly OwnStreamFacts[], notes: Notes): void
 
 function checkConsumers(facts: Facts, notes: Notes): void {
   const { streams, store } = facts;
+  const { status } = facts.orchestrator;
   const leading = leadersOf(facts);
   for (const { name, consumers } of streams) {
     if (!consumers.known) continue;
@@ -140,7 +141,8 @@ function checkConsumers(facts: Facts, notes: Notes): void {
         { stream: name, consumers: names },
       );
     }
-    if (name !== store.resultsName || !leading.known) continue;
+    // The reader of one that does not answer is its own.
+    if (name !== store.resultsName || !leading.known || (!status.known && status.reason === "silent")) continue;
     const readers = consumers.value.filter(({ maker, isRead }) => maker === "ours" && isRead).length;
     const leaders = leading.value.length;
     if (readers <= leaders) continue;
