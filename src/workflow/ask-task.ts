@@ -2,11 +2,12 @@
 import type { Command } from "../protocol/command.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { Execution } from "../replay/execution.js";
-import { ask, given, msOf, type Settle } from "./ask.js";
+import { ask, given, msOf, nameOf, type Settle, unwatched, wrongInput } from "./ask.js";
 import type { CancellationScope } from "./cancellation-scope.js";
 import type { StepContext, StepOptions } from "./context.js";
 import type { TaskDefinition, TaskOptions } from "./definition.js";
-import { ActivityFailure, ApplicationFailure, CancelledFailure, errorOf } from "./failures.js";
+import { ActivityFailure, CancelledFailure, errorOf } from "./failures.js";
+import { jsonCopy } from "./json-copy.js";
 import { check, type Schema } from "./standard-schema.js";
 
 export function askTask(
@@ -23,30 +24,27 @@ export function askTask(
     timeouts: { ...definition.options.timeouts, ...over.timeouts },
   };
   const checked = check(definition.input, input);
-  if (!checked.ok) return Promise.reject(wrong(`the input of task ${name} is wrong: ${checked.message}`));
+  if (!checked.ok) return unwatched(Promise.reject(wrongInput(`the input of task ${name} is wrong: ${checked.message}`)));
   const cancellationType = options.cancellationType ?? "waitCancellationCompleted";
-  const cancelled = () =>
-    activityFailure(name, null, "cancelRequested", new CancelledFailure(`task ${name} was cancelled`));
   return ask<unknown>(execution, scope, {
-    command: (seq) => scheduleTask(seq, name, checked.value, options),
+    command: (seq) => scheduleTask(seq, name, jsonCopy(checked.value, `the input of task ${name}`), options),
     hear: (event, settle) => {
-      if (event.type === "ActivityTaskCompleted") {
-        const result = check(output, event.output);
-        if (result.ok) settle.resolve(result.value);
-        else
-          settle.reject(
-            activityFailure(
-              name,
-              null,
-              "nonRetryableFailure",
-              wrong(`the output of task ${name} is wrong: ${result.message}`),
-            ),
-          );
-      } else hearEnd(event, name, settle);
+      if (event.type !== "ActivityTaskCompleted") {
+        hearEnd(event, name, settle);
+        return;
+      }
+      const result = check(output, event.output);
+      if (result.ok) settle.resolve(result.value);
+      else {
+        const cause = wrongInput(`the output of task ${name} is wrong: ${result.message}`);
+        settle.reject(activityFailure(name, "nonRetryableFailure", cause));
+      }
     },
-    cancel: (seq, _reason, settle) => {
+    cancel: (seq, reason, settle) => {
       if (cancellationType !== "abandon") execution.tell({ type: "RequestCancelActivityTask", seq });
-      if (cancellationType !== "waitCancellationCompleted") settle.reject(cancelled());
+      if (cancellationType !== "waitCancellationCompleted") {
+        settle.reject(activityFailure(name, "cancelRequested", reason));
+      }
     },
   });
 }
@@ -57,7 +55,7 @@ function scheduleTask(seq: number, activityType: string, input: unknown, options
   return {
     type: "ScheduleActivityTask",
     seq,
-    activityType,
+    activityType: nameOf(activityType, "the name of a task"),
     input,
     ...given({
       priority,
@@ -78,27 +76,18 @@ function hearEnd(event: HistoryEvent, name: string, settle: Settle<unknown>): vo
     case "ActivityTaskFailed":
     case "ActivityTaskTimedOut":
     case "StepFailed":
-      settle.reject(activityFailure(name, null, event.retryState, errorOf(event.failure)));
+      settle.reject(activityFailure(name, event.retryState, errorOf(event.failure)));
       return;
     case "ActivityTaskCanceled":
-      settle.reject(activityFailure(name, null, "cancelRequested", new CancelledFailure(`task ${name} was cancelled`)));
+      settle.reject(activityFailure(name, "cancelRequested", new CancelledFailure(`task ${name} was cancelled`)));
       return;
     default:
       return;
   }
 }
 
-function activityFailure(
-  activityType: string,
-  taskId: string | null,
-  retryState: string,
-  cause: Error,
-): ActivityFailure {
-  return new ActivityFailure(`${activityType} failed: ${cause.message}`, { activityType, taskId, retryState, cause });
-}
-
-function wrong(message: string): ApplicationFailure {
-  return new ApplicationFailure(message, { type: "INVALID_INPUT", nonRetryable: true });
+function activityFailure(activityType: string, retryState: string, cause: Error): ActivityFailure {
+  return new ActivityFailure(`${activityType} failed: ${cause.message}`, { activityType, retryState, cause });
 }
 
 /** A step of a run, for the worker to do. */
@@ -107,8 +96,6 @@ export interface StepCode {
   readonly code: (step: StepContext) => unknown;
   /** Whether its first attempt may begin before it is recorded: attempts are not counted. */
   readonly begin: "at once" | "when assigned";
-  readonly startToCloseMs: number | undefined;
-  readonly retry: StepOptions["retry"];
 }
 
 export function askStep<T>(
@@ -119,12 +106,14 @@ export function askStep<T>(
   code: (step: StepContext) => T | Promise<T>,
   { retry, startToClose }: StepOptions = {},
 ): Promise<T> {
-  const startToCloseMs = startToClose === undefined ? undefined : msOf(startToClose, "startToClose");
   const begin = retry?.maximumAttempts === undefined || retry.maximumAttempts === 0 ? "at once" : "when assigned";
   return ask<T>(execution, scope, {
     command: (seq) => {
-      steps.set(seq, { name, code, begin, startToCloseMs, retry });
-      return { type: "ScheduleStep", seq, name, ...given({ startToCloseMs, retry }) };
+      const startToCloseMs = startToClose === undefined ? undefined : msOf(startToClose, "startToClose");
+      const options = given({ startToCloseMs, retry });
+      const command = { type: "ScheduleStep" as const, seq, name: nameOf(name, "the name of a step"), ...options };
+      steps.set(seq, { name, code, begin });
+      return command;
     },
     hear: (event, settle) => {
       if (event.type === "StepCompleted") {
@@ -138,7 +127,7 @@ export function askStep<T>(
     cancel: (seq, reason, settle) => {
       steps.delete(seq);
       execution.tell({ type: "CancelStep", seq });
-      settle.reject(activityFailure(name, null, "cancelRequested", reason));
+      settle.reject(activityFailure(name, "cancelRequested", reason));
     },
   });
 }

@@ -48,17 +48,11 @@ export class ApplicationFailure extends WorkflowFailure {
 export class ActivityFailure extends WorkflowFailure {
   override readonly name = "ActivityFailure";
   readonly activityType: string;
-  /** Of the task; null for a step. */
-  readonly taskId: string | null;
   readonly retryState: string;
 
-  constructor(
-    message: string,
-    options: { activityType: string; taskId: string | null; retryState: string; cause: unknown },
-  ) {
+  constructor(message: string, options: { activityType: string; retryState: string; cause: unknown }) {
     super("activity", message, options.cause);
     this.activityType = options.activityType;
-    this.taskId = options.taskId;
     this.retryState = options.retryState;
   }
 }
@@ -112,7 +106,7 @@ function kindOf(error: unknown): Kind | null {
   return typeof error === "object" && error !== null && KIND in error ? (error[KIND] as Kind) : null;
 }
 
-/** Types of failures that the engine itself found. */
+/** Types of failures that the engine itself found, and what timed out. */
 const timeoutTypes: Readonly<Record<string, string>> = {
   TASK_TIMED_OUT: "startToClose",
   TASK_HEARTBEAT_TIMED_OUT: "heartbeat",
@@ -123,19 +117,37 @@ const timeoutTypes: Readonly<Record<string, string>> = {
 
 /** A failure from the wire as workflow code catches it. */
 export function errorOf(failure: Failure): Error {
-  const timeoutType = timeoutTypes[failure.type];
-  if (timeoutType !== undefined) return new TimeoutFailure(failure.message, timeoutType);
-  if (failure.type === "CANCELLED") return new CancelledFailure(failure.message);
-  if (failure.type === "TERMINATED") return new TerminatedFailure(failure.message);
+  const { type, message } = failure;
+  const timeoutType = timeoutTypes[type];
+  if (timeoutType !== undefined) return new TimeoutFailure(message, timeoutType);
+  if (type === "CANCELLED") return new CancelledFailure(message);
+  if (type === "TERMINATED") return new TerminatedFailure(message);
   const cause = failure.cause === undefined ? undefined : errorOf(failure.cause);
-  const error = new ApplicationFailure(failure.message, {
+  const error = withPlace(failure, cause) ?? applicationFailure(failure, cause);
+  if (failure.stack !== undefined) error.stack = failure.stack;
+  return error;
+}
+
+function applicationFailure(failure: Failure, cause: Error | undefined): ApplicationFailure {
+  return new ApplicationFailure(failure.message, {
     type: failure.type,
     nonRetryable: failure.nonRetryable ?? false,
     details: failure.details,
     ...(cause === undefined ? {} : { cause }),
   });
-  if (failure.stack !== undefined) error.stack = failure.stack;
-  return error;
+}
+
+/** What failed in the run that the failure came from: a task, a step, a child. */
+function withPlace({ type, message, details }: Failure, cause: Error | undefined): Error | null {
+  const place = (details ?? {}) as Readonly<Record<string, unknown>>;
+  const { activityType, retryState, workflowId, workflowType } = place;
+  if (type === "ActivityFailure" && typeof activityType === "string" && typeof retryState === "string") {
+    return new ActivityFailure(message, { activityType, retryState, cause });
+  }
+  if (type === "ChildWorkflowFailure" && typeof workflowId === "string" && typeof workflowType === "string") {
+    return new ChildWorkflowFailure(message, { workflowId, workflowType, cause });
+  }
+  return null;
 }
 
 const CAUSES_MAX = 10;
@@ -143,31 +155,48 @@ const CAUSES_MAX = 10;
 /** Whatever was thrown, as it crosses the wire. */
 export function failureOf(thrown: unknown, depth = 0): Failure {
   if (!(thrown instanceof Error) && kindOf(thrown) === null) {
-    const text = typeof thrown === "string" ? thrown : (JSON.stringify(thrown) ?? String(thrown));
+    const text = typeof thrown === "string" ? thrown : (jsonText(thrown) ?? String(thrown));
     return { type: "Error", message: text.slice(0, FAILURE_MESSAGE_MAX) };
   }
-  const error = thrown as Error & {
-    type?: unknown;
-    nonRetryable?: unknown;
-    details?: unknown;
-    nextRetryDelayMs?: unknown;
-  };
+  const error = thrown as Error & { nonRetryable?: unknown; nextRetryDelayMs?: unknown };
   const failure: Failure = { type: typeOf(error), message: String(error.message).slice(0, FAILURE_MESSAGE_MAX) };
   if (error.stack !== undefined) failure.stack = error.stack.slice(0, FAILURE_STACK_MAX);
   if (error.nonRetryable === true) failure.nonRetryable = true;
-  if (error.details !== undefined) failure.details = error.details;
-  if (typeof error.nextRetryDelayMs === "number") failure.nextRetryDelayMs = error.nextRetryDelayMs;
+  const details = detailsOf(error);
+  if (details !== undefined) failure.details = details;
+  const { nextRetryDelayMs } = error;
+  if (typeof nextRetryDelayMs === "number") failure.nextRetryDelayMs = Math.max(1, Math.ceil(nextRetryDelayMs));
   if (error.cause !== undefined && depth < CAUSES_MAX) failure.cause = failureOf(error.cause, depth + 1);
   return failure;
 }
 
-function typeOf(error: Error & { type?: unknown }): string {
+function typeOf(error: Error & { type?: unknown; timeoutType?: unknown }): string {
   switch (kindOf(error)) {
     case "cancelled":
       return "CANCELLED";
     case "terminated":
       return "TERMINATED";
+    case "timeout":
+      return Object.keys(timeoutTypes).find((type) => timeoutTypes[type] === error.timeoutType) ?? error.name;
     default:
       return (typeof error.type === "string" && error.type !== "" ? error.type : error.name).slice(0, 256);
+  }
+}
+
+function detailsOf(error: Error & { details?: unknown }): unknown {
+  if (error instanceof ActivityFailure) return { activityType: error.activityType, retryState: error.retryState };
+  if (error instanceof ChildWorkflowFailure) {
+    return { workflowId: error.workflowId, workflowType: error.workflowType };
+  }
+  const json = error.details === undefined ? undefined : jsonText(error.details);
+  return json === undefined ? undefined : JSON.parse(json);
+}
+
+/** Undefined for what is not JSON: an error is told of, even where its details cannot be. */
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
   }
 }

@@ -5,6 +5,7 @@ import { isBrokenCode } from "./broken-code.js";
 import { ContinueAsNew } from "./continue-as-new.js";
 import type { WorkflowDeclaration } from "./definition.js";
 import { ApplicationFailure, failureOf } from "./failures.js";
+import { jsonCopy } from "./json-copy.js";
 import { check, type Schema } from "./standard-schema.js";
 
 export type SignalHandler = (input: unknown) => void | Promise<void>;
@@ -145,10 +146,16 @@ export class Handlers {
     const { updateId, name } = update;
     const declared = this.#declared.updates?.[name];
     const inputOf = (given: unknown): unknown => checked(declared?.input, given, `the input of update ${name}`);
+    const { validate } = handler;
     let input: unknown;
     try {
       input = inputOf(update.input);
-      if (mode === "first") this.#validate(name, handler, inputOf(structuredClone(update.input)));
+      if (mode === "first" && validate !== undefined) {
+        // Its own: what it does to it is not seen by the handler.
+        const looked = inputOf(structuredClone(update.input));
+        const returned = this.#run.readOnly(() => validate(looked));
+        mustBeSynchronous(returned, "VALIDATOR_ASYNC", `the validator of update ${name}`);
+      }
     } catch (thrown) {
       this.#run.tell({ type: "RejectUpdate", updateId, failure: failureOf(thrown) });
       return;
@@ -157,20 +164,13 @@ export class Handlers {
     await this.#counted(async () => {
       try {
         const output = checked(declared?.output, await handler.handle(input), `the output of update ${name}`);
-        this.#run.tell({ type: "CompleteUpdate", updateId, output: output ?? null });
+        this.#run.tell({ type: "CompleteUpdate", updateId, output: jsonCopy(output, `the output of update ${name}`) ?? null });
       } catch (thrown) {
         // An update's failure is its caller's affair; what concerns the run goes on to it.
         if (isBrokenCode(thrown) || thrown instanceof ContinueAsNew) throw thrown;
         this.#run.tell({ type: "CompleteUpdate", updateId, failure: failureOf(thrown) });
       }
     });
-  }
-
-  /** @param input the validator's own: what it does to it is not seen by the handler */
-  #validate(name: string, { validate }: UpdateHandler, input: unknown): void {
-    if (validate === undefined) return;
-    const returned = this.#run.readOnly(() => validate(input));
-    mustBeSynchronous(returned, "VALIDATOR_ASYNC", `the validator of update ${name}`);
   }
 
   async #counted(handle: () => void | Promise<void>): Promise<void> {
