@@ -49,7 +49,7 @@ export function taskSummary(record: TaskRecord, reason: string): TaskView {
   return view;
 }
 
-/** @param held agents that would be lost, were not so many of them silent at once */
+/** @param held silent agents that are not given up, because so many of them are silent at once */
 export function agentView(
   record: AgentRecord,
   ledger: Ledger,
