@@ -21,10 +21,7 @@ export interface ReadyProcess {
  */
 export function startProcess(script: string, args: readonly string[], word = "ready"): Promise<ReadyProcess> {
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
-  // A heap is compared after a collection that was asked for.
-  const child = spawn(process.execPath, ["--expose-gc", file, ...args], {
-    stdio: ["ignore", "pipe", "inherit", "ipc"],
-  });
+  const child = spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     // Does nothing to one that is gone.

@@ -66,7 +66,7 @@ export function connectionSettings(
 function credentialsOf(levels: readonly Level[], named: Level | undefined): Omit<ConnectionOptions, "servers"> {
   for (const level of levels) {
     // The connection takes them out of the URL.
-    if (level.url?.includes("@") === true) return {};
+    if (level === named && level.url?.includes("@") === true) return {};
     const { user, password, creds, nkey, userJwt, userSeed, token } = level;
     // In the order in which `nats` looks at them.
     if (user !== undefined) return { user, password };

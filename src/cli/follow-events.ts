@@ -25,12 +25,12 @@ import { untilAborted } from "./until-aborted.js";
 
 /** @throws PerdureError CONNECTION_FAILED, PERMISSION_DENIED; REQUEST_TIMED_OUT where fewer came than were asked for */
 export async function followEvents(settings: Settings, options: EventsOptions): Promise<ExitStatus> {
-  const { signal, forget } = listenToStopSignals(["SIGINT", "SIGTERM"]);
   const connection = await connect({
     ...settings.connection().options,
     name: "perdure events",
     logger: silentLogger,
   });
+  const { signal, forget } = listenToStopSignals(["SIGINT", "SIGTERM"]);
   try {
     await Promise.race([listen(connection, settings, options), untilAborted(signal)]);
     return exitStatus.ok;

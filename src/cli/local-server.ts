@@ -8,5 +8,7 @@ export async function localServerAt(storeDir: string): Promise<LocalServer | und
   const config = await readFile(configPath, "utf8").catch(() => "");
   const [, serverName] = /^server_name: "([^"]+)"$/m.exec(config) ?? [];
   if (serverName === undefined) return undefined;
-  return { serverName, dataPath, sync: /^\s*sync_interval: always$/m.test(config) ? "always" : "interval" };
+  const [, maxFile = "0"] = /^\s*max_file: (\d+)$/m.exec(config) ?? [];
+  const sync = /^\s*sync_interval: always$/m.test(config) ? "always" : "interval";
+  return { serverName, dataPath, sync, storageBytesMax: Number(maxFile) };
 }

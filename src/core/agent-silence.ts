@@ -25,7 +25,6 @@ export class AgentSilence {
   readonly #missing: MissingAttempts;
   readonly #lostThresholdMs: number;
   readonly #massLoss: MassLoss;
-  /** Agents that would be lost, were they not held. */
   #held: ReadonlySet<AgentId> = new Set();
   /** On the monotonic clock. */
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -46,7 +45,7 @@ export class AgentSilence {
     this.#massLoss = new MassLoss(this.#lostThresholdMs);
   }
 
-  /** Agents that would be lost, were not so many of them silent at once. */
+  /** Silent agents, while there are so many of them at once that none is given up. */
   get held(): ReadonlySet<AgentId> {
     return this.#held;
   }
@@ -56,37 +55,31 @@ export class AgentSilence {
       this.#sweepAt = now.monotonicAt + AGENT_SWEEP_INTERVAL_MS;
       this.#forgetLongEnded(now.at);
     }
-    const overdue = [...this.#liveness.overdue(now.monotonicAt)];
-    this.#observe(overdue, now.monotonicAt);
-    const held = new Set<AgentId>();
     // The longest silent go first where they may not go all at once.
-    for (const silence of overdue.sort((a, b) => b.silentMs - a.silentMs)) {
-      if (this.#judge(silence, now) === "held") held.add(silence.agentId);
-    }
-    this.#noteHeld(held);
+    const overdue = [...this.#liveness.overdue(now.monotonicAt)].sort((a, b) => b.silentMs - a.silentMs);
+    // What the server says is gone says nothing about the observer.
+    const silent = overdue.filter(({ isUnreachable }) => !isUnreachable);
+    this.#observe(silent, now.monotonicAt);
+    for (const silence of overdue) this.#judge(silence, now);
+    this.#noteHeld(silent);
   }
 
-  #judge({ agentId, verdict, silentMs, isUnreachable }: Overdue, now: Instant): "done" | "held" {
+  #judge({ agentId, verdict, silentMs, isUnreachable }: Overdue, now: Instant): void {
     const agent = this.#ledger.agents.get(agentId);
-    if (agent === undefined || agent.state === "lost" || agent.state === "gone") {
+    if (agent === undefined || hasEnded(agent)) {
       this.#liveness.forget(agentId);
-      return "done";
+      return;
     }
     const reason = `no heartbeat for ${(silentMs / 1000).toFixed(1)} s`;
     if (verdict === "lost" && (isUnreachable || this.#massLoss.mayLose(now.monotonicAt))) {
       this.#lose(agent, reason, now.at);
-      return "done";
-    }
-    if (agent.state === "healthy") {
+    } else if (agent.state === "healthy") {
       this.#ledger.commitAgent(agent, { type: "Silent", at: now.at, reason });
       announceAgent(this.#ledger, "AGENT_UNHEALTHY", agent);
     }
-    return verdict === "lost" ? "held" : "done";
   }
 
-  /** What the server says is gone says nothing about the observer. */
-  #observe(overdue: readonly Overdue[], monotonicNow: number): void {
-    const silent = overdue.filter(({ isUnreachable }) => !isUnreachable);
+  #observe(silent: readonly Overdue[], monotonicNow: number): void {
     const withinMs = Math.max(ACTIVE_WITHIN_MS, 2 * this.#lostThresholdMs);
     const hasWork = (agentId: AgentId): boolean => this.#ledger.activeTasks.has(agentId);
     this.#massLoss.observe(
@@ -114,11 +107,12 @@ export class AgentSilence {
     }
   }
 
-  #noteHeld(held: ReadonlySet<AgentId>): void {
-    const wasHeld = this.#held.size > 0;
-    this.#held = held;
-    if (wasHeld || held.size === 0) return;
-    const message = `${held.size} of ${this.#liveness.size} agents fell silent at once; they keep their work and get no new work, because it may be this orchestrator that is cut off. Look at nats-server and the network.`;
+  #noteHeld(silent: readonly Overdue[]): void {
+    const wereHeld = this.#held.size > 0;
+    const held = this.#massLoss.isSuspected ? silent.map(({ agentId }) => agentId) : [];
+    this.#held = new Set(held.filter((agentId) => !hasEnded(this.#ledger.agents.get(agentId))));
+    if (wereHeld || this.#held.size === 0) return;
+    const message = `${this.#held.size} of ${this.#liveness.size} agents fell silent at once; they keep their work and get no new work, because it may be this orchestrator that is cut off. Look at nats-server and the network.`;
     this.#ledger.broadcast("SYSTEM_ERROR", { code: "OBSERVER_SUSPECT", message });
   }
 
@@ -143,3 +137,5 @@ export class AgentSilence {
     }
   }
 }
+
+const hasEnded = (agent: AgentRecord | undefined): boolean => agent?.state === "lost" || agent?.state === "gone";

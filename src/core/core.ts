@@ -184,7 +184,7 @@ export class Core {
     }, now.at);
   }
 
-  /** Agents that would be lost, were not so many of them silent at once that it may be the leader who hears nothing. */
+  /** Silent agents, while there are so many of them at once that it may be the leader who hears nothing. */
   get heldAgentCount(): number {
     return this.#silence.held.size;
   }

@@ -70,7 +70,7 @@ function runView(run: RunRecord): NonNullable<TaskView["run"]> {
   };
 }
 
-/** @param held agents that would be lost, were not so many of them silent at once */
+/** @param held silent agents that are not given up, because so many of them are silent at once */
 export function agentView(
   record: AgentRecord,
   ledger: Ledger,

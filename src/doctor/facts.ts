@@ -152,6 +152,8 @@ export interface HeartbeatFacts {
 
 export interface HostFacts {
   readonly monitoring: Known<MonitoringFacts>;
+  /** `jetstream.max_file` of the server; 0 or less is none. */
+  readonly storageBytesMax: Known<number>;
   /** `jetstream.sync_interval` of the server. */
   readonly sync: Known<"always" | "interval">;
   readonly store: Known<StoreFolderFacts>;
@@ -162,11 +164,7 @@ export interface MonitoringFacts {
   readonly url: string;
   readonly health: { readonly isOk: boolean; readonly said: string };
   /** Null where JetStream is off. */
-  readonly jetstream: {
-    readonly storageBytes: number;
-    readonly reservedBytes: number;
-    readonly storageBytesMax: number;
-  } | null;
+  readonly stored: { readonly storageBytes: number; readonly reservedBytes: number } | null;
 }
 
 export type StoreFolderFacts =

@@ -14,6 +14,8 @@ export interface LocalServer {
   /** Where JetStream keeps its files. */
   readonly dataPath: string;
   readonly sync: "always" | "interval";
+  /** `jetstream.max_file`. */
+  readonly storageBytesMax: number;
 }
 
 export interface HostOptions {
@@ -28,6 +30,9 @@ export interface HostOptions {
 export type SpaceProbe = (path: string) => Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
 
 const MONITORING_PORT = 8222;
+
+const monitoringTells =
+  "the server's sync_interval and max_file are seen on its monitoring port (--monitoring), or in the store of one that `perdure dev` started (--store-dir)";
 
 const Varz = z.object({
   server_id: z.string(),
@@ -55,10 +60,12 @@ export async function gatherHost(greeting: Greeting, options: HostOptions): Prom
   const sync: HostFacts["sync"] = isOurs
     ? known(local.sync)
     : config === undefined
-      ? notKnown("notAsked", "the server's sync_interval can be seen on its monitoring port only (--monitoring)")
+      ? notKnown("notAsked", monitoringTells)
       : known(config.sync_always ? "always" : "interval");
+  const limit = config?.max_storage ?? (isOurs ? local.storageBytesMax : undefined);
   return {
     monitoring: monitored.known ? known(monitored.value.facts) : monitored,
+    storageBytesMax: limit === undefined ? notKnown("notAsked", monitoringTells) : known(limit),
     sync,
     store: isOurs
       ? await folderFacts(local.dataPath, "certain", options)
@@ -82,18 +89,11 @@ async function askMonitoring(greeting: Greeting, { monitoringUrl, timeoutMs }: H
       return notKnown("notAsked", `the monitoring port at ${url} is another server's; ${advice}`);
     }
     const health = Healthz.parse(await getJson(`${url}/healthz`, timeoutMs));
-    const { jetstream } = varz.data;
+    const stats = varz.data.jetstream?.stats;
     const facts: MonitoringFacts = {
       url,
       health: { isOk: health.status === "ok", said: health.error ?? health.status },
-      jetstream:
-        jetstream?.config === undefined || jetstream.stats === undefined
-          ? null
-          : {
-              storageBytes: jetstream.stats.storage,
-              reservedBytes: jetstream.stats.reserved_storage,
-              storageBytesMax: jetstream.config.max_storage,
-            },
+      stored: stats === undefined ? null : { storageBytes: stats.storage, reservedBytes: stats.reserved_storage },
     };
     return known({ varz: varz.data, facts });
   } catch {

@@ -48,6 +48,6 @@ export function nothingKnown(why: NotKnown, namespace: Namespace): BehindTheConn
       unrecorded: why,
     },
     observed: { durationMs: 0, heartbeats: why, registrations: why },
-    host: { monitoring: why, sync: why, store: why },
+    host: { monitoring: why, storageBytesMax: why, sync: why, store: why },
   };
 }

@@ -1,8 +1,6 @@
 import {
-  ClosedConnectionError,
   connect as connectNats,
   createInbox,
-  DrainingConnectionError,
   type Msg,
   type NatsConnection,
   type NodeConnectionOptions,
@@ -12,6 +10,7 @@ import {
 import { PerdureError } from "../errors.js";
 import { type Logger, SampledLog } from "../logger.js";
 import { ConnectTimeout, connectError } from "./connect-error.js";
+import { closedError, noRespondersError, permissionError, publishError } from "./connection-error.js";
 import { addressesOf, type ConnectionOptions, libraryOptionsFor } from "./connection-options.js";
 import { InboundMessage } from "./inbound-message.js";
 import { rememberNats } from "./nats-of.js";
@@ -299,21 +298,8 @@ class NatsBackedConnection implements Connection {
         this.#nats.publish(subject, bytes, { reply, headers: new WireHeaders(headers) });
       }
     } catch (cause) {
-      throw this.#publishError(subject, bytes, cause);
+      throw publishError({ url: this.url, subject, bytes: bytes.byteLength, bytesMax: this.maxPayloadBytes }, cause);
     }
-  }
-
-  #publishError(subject: string, body: Uint8Array, cause: unknown): unknown {
-    if (cause instanceof ClosedConnectionError || cause instanceof DrainingConnectionError) {
-      return closedError(this.url, cause);
-    }
-    const bytes = body.byteLength;
-    if (bytes < this.maxPayloadBytes - HEADER_BYTES_MAX) return cause;
-    return new PerdureError(
-      "PAYLOAD_TOO_LARGE",
-      `Did not publish ${bytes} bytes to ${subject}: the server takes ${this.maxPayloadBytes} (max_payload). Pass large values by reference.`,
-      { details: { subject, bytes, maxPayloadBytes: this.maxPayloadBytes }, cause },
-    );
   }
 
   /**
@@ -403,27 +389,4 @@ class NatsBackedConnection implements Connection {
 /** What follows in an inbox may name an attempt by its token. */
 function withoutInboxParts(subject: string): string {
   return subject.startsWith("_INBOX") ? subject.split(".").slice(0, 2).join(".") : subject;
-}
-
-/** What our own headers can add to a body; a throw for another reason is then still told apart from a too large one. */
-const HEADER_BYTES_MAX = 4_096;
-
-function closedError(url: string, cause: unknown): PerdureError {
-  return new PerdureError("CONNECTION_FAILED", `The connection to ${url} is closed.`, { details: { url }, cause });
-}
-
-function permissionError(doing: string, subject: string, cause: Error): PerdureError {
-  return new PerdureError(
-    "PERMISSION_DENIED",
-    `The server's permissions do not let this user ${doing} ${subject}; nothing was done. Compare its permissions with docs/operations.md, and the inbox prefix where it is about answers.`,
-    { details: { subject }, cause },
-  );
-}
-
-function noRespondersError(subject: string): PerdureError {
-  return new PerdureError(
-    "NO_RESPONDERS",
-    `Nobody listens on ${subject}: no orchestrator leads in this namespace (start one with \`perdure dev\` or \`perdure orchestrator\`), or no stream takes this subject at the moment.`,
-    { details: { subject } },
-  );
 }

@@ -64,10 +64,6 @@ export class Inspector {
     void this.#watchDenials();
   }
 
-  get timeoutMs(): number {
-    return this.#options.timeoutMs;
-  }
-
   get clock(): Clock {
     return this.#options.clock;
   }

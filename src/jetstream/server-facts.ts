@@ -33,7 +33,7 @@ export function greetingOf({ connection }: Inspector): Greeting | undefined {
   };
 }
 
-const UserReply = z.object({ data: z.object({ user: z.string().default(""), account: z.string() }) });
+const UserReply = z.object({ data: z.object({ account: z.string() }) });
 
 /** The account this connection belongs to; servers before 2.10 do not say. */
 export async function accountNameOf(inspector: Inspector): Promise<Known<string>> {
@@ -47,7 +47,6 @@ const AccountReply = z.object({
   reserved_storage: z.number().default(0),
   streams: z.number(),
   consumers: z.number(),
-  domain: z.string().optional(),
   limits: z.object({ max_storage: limit, max_streams: limit, max_consumers: limit }),
 });
 
@@ -116,7 +115,6 @@ const ConnectionsReply = z.object({
           cid: z.number(),
           ip: z.string().default(""),
           name: z.string().default(""),
-          lang: z.string().default(""),
           subscriptions_list_detail: z
             .array(z.object({ subject: z.string(), qgroup: z.string().optional() }))
             .default([]),
@@ -128,7 +126,6 @@ const ConnectionsReply = z.object({
 
 /** A server that answers for this account. */
 export interface PeerFacts {
-  readonly id: string;
   readonly name: string;
   readonly version: string;
   /** Its clock minus ours, milliseconds, and how far that may be off. */
@@ -161,7 +158,6 @@ export async function connectionsOn(inspector: Inspector, subject: string): Prom
   if (replies.length === 0) return notKnown("nobody", "no server told about the account's connections");
   return known({
     peers: replies.map(({ server, heardAt, roundTripMs }) => ({
-      id: server.id,
       name: server.name,
       version: server.ver,
       offsetMs: server.time - heardAt,

@@ -16,7 +16,6 @@ const StreamReply = z.object({
   config: z.looseObject({
     name: z.string(),
     subjects: z.array(z.string()).default([]),
-    description: z.string().default(""),
     num_replicas: z.number(),
     max_bytes: limit,
     max_msgs: limit,
@@ -30,7 +29,6 @@ const StreamReply = z.object({
     first_seq: z.number(),
     last_seq: z.number(),
     last_ts: instant,
-    consumer_count: z.number(),
     deleted: z.array(z.number()).nullish(),
   }),
   cluster: z
@@ -62,7 +60,6 @@ export interface ReplicaFacts {
 export interface StreamFacts {
   readonly name: string;
   readonly subjects: readonly string[];
-  readonly description: string;
   readonly replicas: number;
   readonly bytesMax: number;
   readonly messagesMax: number;
@@ -76,7 +73,6 @@ export interface StreamFacts {
   readonly lastSequence: number;
   /** Epoch milliseconds, by the server's clock; negative for a stream that never had one. */
   readonly lastStoredAt: number;
-  readonly consumers: number;
   /** Sequences between first and last that are gone. */
   readonly deleted: readonly number[];
   /** Names the server that leads it; empty while none does. */
@@ -88,7 +84,6 @@ function streamFacts({ config, state, cluster }: z.infer<typeof StreamReply>): S
   return {
     name: config.name,
     subjects: config.subjects,
-    description: config.description,
     replicas: config.num_replicas,
     bytesMax: config.max_bytes,
     messagesMax: config.max_msgs,
@@ -100,7 +95,6 @@ function streamFacts({ config, state, cluster }: z.infer<typeof StreamReply>): S
     firstSequence: state.first_seq,
     lastSequence: state.last_seq,
     lastStoredAt: state.last_ts,
-    consumers: state.consumer_count,
     deleted: state.deleted ?? [],
     leader: cluster?.leader ?? "",
     followers: (cluster?.replicas ?? []).map(({ name, current, offline, lag }) => ({
@@ -178,7 +172,6 @@ const ConsumerPage = z.object({
         name: z.string(),
         config: z.object({
           durable_name: z.string().optional(),
-          description: z.string().optional(),
           deliver_subject: z.string().optional(),
           ack_policy: z.string(),
           mem_storage: z.boolean().default(false),
@@ -194,7 +187,6 @@ export interface ConsumerFacts {
   readonly name: string;
   /** `ours`: made as `ordered-reader.ts` makes them, read by an orchestrator, or by this inspection. */
   readonly maker: "ours" | "others";
-  readonly isDurable: boolean;
   /** Somebody receives what it delivers. */
   readonly isRead: boolean;
 }
@@ -208,14 +200,13 @@ async function consumersOf(inspector: Inspector, stream: string): Promise<Known<
     if (!page.known) return page;
     const consumers = page.value.consumers ?? [];
     for (const { name, config, push_bound } of consumers) {
-      const isDurable = config.durable_name !== undefined;
       const isOurs =
-        !isDurable &&
+        config.durable_name === undefined &&
         config.deliver_subject !== undefined &&
         config.ack_policy === "none" &&
         config.mem_storage &&
         config.flow_control;
-      found.push({ name, maker: isOurs ? "ours" : "others", isDurable, isRead: push_bound });
+      found.push({ name, maker: isOurs ? "ours" : "others", isRead: push_bound });
     }
     if (consumers.length === 0 || found.length >= Math.min(page.value.total, CONSUMERS_MAX)) return known(found);
   }

@@ -2,102 +2,92 @@
 import type { CommandOf } from "../protocol/command.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { Execution } from "../replay/execution.js";
-import { ask, given, msOf, type Settle } from "./ask.js";
+import { ask, given, msOf, nameOf, type Settle, unwatched, workflowIdOf, wrongInput } from "./ask.js";
 import type { CancellationScope } from "./cancellation-scope.js";
 import type { ChildHandle, ChildOptions, ExternalHandle } from "./context.js";
 import type { AnyWorkflow } from "./definition.js";
-import {
-  ApplicationFailure,
-  CancelledFailure,
-  ChildWorkflowFailure,
-  errorOf,
-  TerminatedFailure,
-  TimeoutFailure,
-} from "./failures.js";
+import { CancelledFailure, ChildWorkflowFailure, errorOf, TerminatedFailure, TimeoutFailure } from "./failures.js";
+import { jsonCopy } from "./json-copy.js";
 import { check } from "./standard-schema.js";
 
-interface Started {
+/** Who asks: in which run, and in which scope it is each time it does. */
+export interface Asker {
+  readonly execution: Execution;
+  readonly scope: () => CancellationScope;
+}
+
+interface StartedChild {
   readonly runId: string;
   readonly workflowId: string;
   readonly result: Promise<unknown>;
 }
 
-export async function startChild(
-  execution: Execution,
-  scope: CancellationScope,
+export function startChild(
+  asker: Asker,
   definition: AnyWorkflow | string,
   input: unknown,
   options: ChildOptions = {},
 ): Promise<ChildHandle<unknown>> {
-  const { runId, workflowId, result } = await beginChild(execution, scope, definition, input, options);
-  return { workflowId, runId, result: () => result, ...otherRun(execution, scope, workflowId, "child") };
+  const started = beginChild(asker, definition, input, options).then(({ runId, workflowId, result }) => ({
+    workflowId,
+    runId,
+    result: () => result,
+    ...otherRun(asker, workflowId, "child"),
+  }));
+  return unwatched(started);
 }
 
-export async function runChild(
-  execution: Execution,
-  scope: CancellationScope,
+export function runChild(
+  asker: Asker,
   definition: AnyWorkflow | string,
   input: unknown,
   options: ChildOptions = {},
 ): Promise<unknown> {
-  return await (await beginChild(execution, scope, definition, input, options)).result;
+  return unwatched(beginChild(asker, definition, input, options).then(({ result }) => result));
 }
 
 /** Two questions under one number: whether it started, and how it ended. */
 function beginChild(
-  execution: Execution,
-  scope: CancellationScope,
+  asker: Asker,
   definition: AnyWorkflow | string,
   input: unknown,
   options: ChildOptions,
-): Promise<Started> {
+): Promise<StartedChild> {
+  const { execution } = asker;
   const workflowType = typeof definition === "string" ? definition : definition.name;
-  const declared = typeof definition === "string" ? {} : definition.declared;
-  const checked = check(declared.input, input);
-  if (!checked.ok) {
-    const message = `the input of child ${workflowType} is wrong: ${checked.message}`;
-    return Promise.reject(new ApplicationFailure(message, { type: "INVALID_INPUT", nonRetryable: true }));
-  }
+  const checked = check(typeof definition === "string" ? undefined : definition.declared.input, input);
+  if (!checked.ok) return Promise.reject(wrongInput(`the input of child ${workflowType} is wrong: ${checked.message}`));
   const type = options.cancellationType ?? "waitCancellationCompleted";
-  let workflowId = "";
-  let end: Settle<unknown> = { resolve: () => undefined, reject: () => undefined };
-  const result = new Promise<unknown>((resolve, reject) => {
-    end = { resolve, reject };
-  });
-  result.catch(() => undefined);
+  let workflowId = options.workflowId ?? "";
   const failed = (cause: Error): ChildWorkflowFailure =>
     new ChildWorkflowFailure(`child workflow ${workflowId} failed: ${cause.message}`, {
       workflowId,
       workflowType,
       cause,
     });
-  let started: (() => void) | null = null;
-  return new Promise<Started>((resolve, reject) => {
-    const whole = ask<unknown>(execution, scope, {
+  return new Promise<StartedChild>((resolve, reject) => {
+    const result = ask<unknown>(execution, asker.scope(), {
       command: (seq) => {
-        workflowId = options.workflowId ?? `${execution.runId}-${seq}`;
-        return startCommand(seq, workflowId, workflowType, checked.value, options);
+        workflowId = workflowIdOf(options.workflowId ?? `${execution.runId}-${seq}`);
+        const copied = jsonCopy(checked.value, `the input of child ${workflowType}`);
+        return startCommand(seq, workflowId, workflowType, copied, options);
       },
       hear: (event, settle) => {
-        if (event.type === "ChildWorkflowExecutionStarted") {
-          started = () => undefined;
-          resolve({ runId: event.runId, workflowId, result });
-        } else hearChildEnd(event, settle, failed);
+        if (event.type === "ChildWorkflowExecutionStarted") resolve({ runId: event.runId, workflowId, result });
+        else hearChildEnd(event, settle, failed);
       },
       cancel: (_seq, reason, settle) => {
+        const giveUp = (): void => settle.reject(failed(reason));
+        // Where the child has ended already, its end is on its way and says more.
         if (type !== "abandon") {
-          void requestCancel(execution, workflowId, "child").catch(() => undefined);
+          const requested = requestCancel(execution, workflowId, "child");
+          if (type === "waitCancellationRequested") requested.then(giveUp, () => undefined);
         }
-        if (type === "abandon" || type === "tryCancel") settle.reject(failed(reason));
+        if (type === "abandon" || type === "tryCancel") giveUp();
       },
     });
-    whole.then(
-      (output) => end.resolve(output),
-      (reason: unknown) => {
-        end.reject(reason);
-        if (started === null) reject(reason as Error);
-      },
-    );
+    // Has no effect once it has started.
+    result.catch(reject);
   });
 }
 
@@ -108,22 +98,13 @@ function startCommand(
   input: unknown,
   options: ChildOptions,
 ): CommandOf<"StartChildWorkflow"> {
-  const {
-    parentClosePolicy = "terminate",
-    priority,
-    runTimeout,
-    executionTimeout,
-    retry,
-    memo,
-    searchAttributes,
-    idReusePolicy,
-  } = options;
+  const { priority, runTimeout, executionTimeout, retry, memo, searchAttributes, idReusePolicy } = options;
   return {
     type: "StartChildWorkflow",
     seq,
-    workflowId: workflowId as CommandOf<"StartChildWorkflow">["workflowId"],
-    workflowType,
-    parentClosePolicy,
+    workflowId: workflowIdOf(workflowId),
+    workflowType: nameOf(workflowType, "the type of a child"),
+    parentClosePolicy: options.parentClosePolicy ?? "terminate",
     input,
     ...given({
       priority,
@@ -160,21 +141,18 @@ function hearChildEnd(event: HistoryEvent, settle: Settle<unknown>, failed: (cau
   }
 }
 
-export function otherRun(
-  execution: Execution,
-  scope: CancellationScope,
-  workflowId: string,
-  whose: "child" | "anybody's",
-): ExternalHandle {
+export function otherRun({ execution, scope }: Asker, id: string, whose: "child" | "anybody's"): ExternalHandle {
+  const workflowId = workflowIdOf(id);
   return {
+    workflowId,
     signal: (signalName, input) =>
-      ask<void>(execution, scope, {
+      ask<void>(execution, scope(), {
         command: (seq) => ({
           type: "SignalExternalWorkflow",
           seq,
-          workflowId: workflowId as never,
-          signalName,
-          input,
+          workflowId,
+          signalName: nameOf(signalName, "the name of a signal"),
+          input: jsonCopy(input, `the input of signal ${signalName}`),
           childOnly: whose === "child",
         }),
         hear: (event, settle) => {
@@ -189,21 +167,21 @@ export function otherRun(
 
 /** Asked for also from a scope that is cancelled: that is what it is for. */
 function requestCancel(execution: Execution, workflowId: string, whose: "child" | "anybody's"): Promise<void> {
-  const promise = new Promise<void>((resolve, reject) => {
-    const seq = execution.ask(
-      (asked) => ({
-        type: "RequestCancelExternalWorkflow",
-        seq: asked,
-        workflowId: workflowId as never,
-        childOnly: whose === "child",
-      }),
-      (event) => {
-        execution.forget(seq);
-        if (event.type === "RequestCancelExternalWorkflowExecutionFailed") reject(errorOf(event.failure));
-        else resolve();
-      },
-    );
-  });
-  promise.catch(() => undefined);
-  return promise;
+  return unwatched(
+    new Promise<void>((resolve, reject) => {
+      const seq = execution.ask(
+        (asked) => ({
+          type: "RequestCancelExternalWorkflow",
+          seq: asked,
+          workflowId: workflowIdOf(workflowId),
+          childOnly: whose === "child",
+        }),
+        (event) => {
+          execution.forget(seq);
+          if (event.type === "RequestCancelExternalWorkflowExecutionFailed") reject(errorOf(event.failure));
+          else resolve();
+        },
+      );
+    }),
+  );
 }

@@ -1,5 +1,6 @@
 /** What a workflow's code is given. Everything that reaches out of the code goes through here, and is in its history. */
 import type { Logger } from "../logger.js";
+import type { Failure } from "../protocol/failure.js";
 import type { RetryPolicyInput } from "../protocol/retry-policy.js";
 import type { Duration } from "../protocol/time.js";
 import type { ParentClosePolicy } from "../protocol/workflow-options.js";
@@ -29,6 +30,8 @@ export interface WorkflowInfo {
   readonly memo: Readonly<Record<string, unknown>>;
   readonly searchAttributes: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Of the run before, where this one repeats it. */
+  readonly lastFailure: Failure | undefined;
 }
 
 export interface StepOptions {
@@ -62,6 +65,7 @@ export interface ChildHandle<Output> {
 }
 
 export interface ExternalHandle {
+  readonly workflowId: string;
   /** @throws ApplicationFailure NOT_FOUND where no run of it is open */
   signal(name: string, input?: unknown): Promise<void>;
   cancel(): Promise<void>;

@@ -184,9 +184,14 @@ function typeOf(error: Error & { type?: unknown; timeoutType?: unknown }): strin
 }
 
 function detailsOf(error: Error & { details?: unknown }): unknown {
-  if (error instanceof ActivityFailure) return { activityType: error.activityType, retryState: error.retryState };
-  if (error instanceof ChildWorkflowFailure) {
-    return { workflowId: error.workflowId, workflowType: error.workflowType };
+  const kind = kindOf(error);
+  if (kind === "activity") {
+    const { activityType, retryState } = error as ActivityFailure;
+    return { activityType, retryState };
+  }
+  if (kind === "child") {
+    const { workflowId, workflowType } = error as ChildWorkflowFailure;
+    return { workflowId, workflowType };
   }
   const json = error.details === undefined ? undefined : jsonText(error.details);
   return json === undefined ? undefined : JSON.parse(json);

@@ -39,6 +39,16 @@ it("keeps the work where it is when most agents fall silent at once", () => {
   );
 });
 
+it("says how many are silent when the first of them would be lost", () => {
+  const engine = givenWorking();
+  engine.pass(1_000, { silent: ["k-1"] });
+  engine.pass(1_000, { silent: ["k-1", "k-2"] });
+  passInSteps(engine, 4_000, { silent });
+  expect(engine.broadcasts("SYSTEM_ERROR")).toMatchObject([
+    { message: expect.stringMatching(/^3 of 4 agents fell silent at once/) },
+  ]);
+});
+
 it("goes on as before when they are heard again", () => {
   const engine = givenWorking();
   passInSteps(engine, 10_000, { silent });

@@ -36,6 +36,8 @@ function imageOf(ledger: Ledger) {
     tasks: byId(tasks.map((record) => [record.spec.taskId, asJson(record)])),
     agents: byId(agents.map((record) => [record.agentId, asJson(record)])),
     counts: { ...ledger.counts },
+    agentCounts: { ...ledger.agentCounts },
+    places: { ...ledger.pool.places },
     nextOrder: ledger.nextOrder,
     load: byId(agents.map(({ agentId }) => [agentId, ledger.pool.activeCountOf(agentId)])),
     active: byId(

@@ -51,8 +51,9 @@ const givenServerRoom = (storageBytes: number, storageBytesMax: number) =>
     monitoring: known({
       url: "http://127.0.0.1:8222",
       health: { isOk: true, said: "ok" },
-      jetstream: { storageBytes, reservedBytes: 0, storageBytesMax },
+      stored: { storageBytes, reservedBytes: 0 },
     }),
+    storageBytesMax: known(storageBytesMax),
   });
 
 it.each<[used: number, limit: number, codes: readonly string[]]>([
@@ -66,6 +67,22 @@ it.each<[used: number, limit: number, codes: readonly string[]]>([
   expect(codesOf(judge(givenFacts(givenServerRoom(used, limit)))).filter((code) => code.startsWith("disk/"))).toEqual(
     codes,
   );
+});
+
+it("holds what our account stores against the limit of a server that dev started", () => {
+  const account = known({
+    storageBytes: 97,
+    reservedBytes: 0,
+    storageBytesMax: -1,
+    streams: 6,
+    streamsMax: -1,
+    consumers: 0,
+    consumersMax: -1,
+  });
+
+  expect(codesOf(judge(givenFacts({ account, ...giveHost({ storageBytesMax: known(100) }) })))).toEqual([
+    "disk/server-full",
+  ]);
 });
 
 const givenPeers = (...peers: readonly Partial<PeerFacts>[]): Partial<Facts> => ({
@@ -82,7 +99,6 @@ const givenPeers = (...peers: readonly Partial<PeerFacts>[]): Partial<Facts> => 
     ...givenFacts().orchestrator,
     connections: known({
       peers: peers.map((peer, index) => ({
-        id: `S${index}`,
         name: `s${index}`,
         version: "2.12.0",
         offsetMs: 0,

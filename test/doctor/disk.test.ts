@@ -113,8 +113,9 @@ it("says that the folder of a server of ours is gone", async () => {
   const dataPath = nats.jetstreamFolder;
   await rename(dataPath, `${dataPath}-moved`);
 
-  const report = await lookAt(nats.url, { local: { serverName, dataPath, sync: "always" } });
-  const ofAnother = await lookAt(nats.url, { local: { serverName: "another", dataPath, sync: "always" } });
+  const local = { serverName, dataPath, sync: "always", storageBytesMax: 0 } as const;
+  const report = await lookAt(nats.url, { local });
+  const ofAnother = await lookAt(nats.url, { local: { ...local, serverName: "another" } });
 
   expect(findingOf(report, "disk/store-missing").details).toEqual({ path: dataPath });
   expect(codesOf(ofAnother)).not.toContain("disk/store-missing");

@@ -217,3 +217,15 @@ it("writes no input, output, failure, metadata, token or password, at any level,
   expect(text().match(/.*hunter2.*/)?.[0] ?? "no secret").toBe("no secret");
   expect(tokens.filter((known) => text().includes(known))).toEqual([]);
 });
+
+it("names an inbox by its beginning only, because the token of an attempt may follow", async () => {
+  const { logger, lines } = givenLog("trace");
+  const connection = await nats.connect({ logger });
+  const inbox = connection.newInbox();
+  connection.subscribe(`${inbox}.>`, () => {
+    throw new Error("on purpose");
+  });
+  connection.publish(`${inbox}.t-1.the-token`, "");
+  const line = await untilSome("it is written", () => lines.find(({ msg }) => String(msg).includes("handler threw")));
+  expect(line["subject"]).toBe(inbox);
+});

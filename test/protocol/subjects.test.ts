@@ -20,9 +20,11 @@ it("speaks on the subjects that agents and clients know", () => {
   const spoken = Object.values(subjects).filter((subject) => typeof subject === "string");
   expect([...spoken, subjects.agentTask(agentId("cam-2"))].sort()).toMatchInlineSnapshot(`
     [
+      "mcp.>",
       "mcp.agent.*.heartbeat",
       "mcp.agent.*.result",
       "mcp.agent.*.status",
+      "mcp.agent.*.task",
       "mcp.agent.cam-2.task",
       "mcp.agent.register",
       "mcp.journal",

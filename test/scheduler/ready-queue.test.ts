@@ -165,3 +165,13 @@ it("refuses to take a task that is not the first of its line", () => {
   const [line] = queue.lines();
   expect(() => line?.takeFirst(second)).toThrow("task second is not the first of its line");
 });
+
+it("knows since when the oldest of a line waits, whatever its priority", () => {
+  const oldest = task("oldest", "low", 5);
+  const queue = givenQueue(task("urgent", "critical", 20), oldest, task("newer", "low", 10));
+  const since = () => queue.line("ocr")?.waitingSince;
+  const before = since();
+  oldest.state = "cancelled";
+  queue.noteLeft(oldest);
+  expect([before, since(), queue.line("gpu")]).toEqual([5, 10, undefined]);
+});

@@ -38,18 +38,21 @@ function checkAccountRoom({ account }: Facts, notes: Notes): void {
   );
 }
 
-function checkServerRoom({ host }: Facts, notes: Notes): void {
-  const monitoring = notes.need(host.monitoring);
-  if (monitoring === undefined || monitoring.jetstream === null) return;
-  const { storageBytes, reservedBytes, storageBytesMax } = monitoring.jetstream;
-  notes.see(`the server stores ${show(storageBytes)} of ${show(storageBytesMax)}`);
-  const level = levelOf(Math.max(storageBytes, reservedBytes), storageBytesMax);
+/** All accounts together are seen on the monitoring port only; ours alone is a lower bound. */
+function checkServerRoom({ host, account }: Facts, notes: Notes): void {
+  const { monitoring, storageBytesMax } = host;
+  const limit = notes.need(storageBytesMax);
+  const stored = (monitoring.known ? monitoring.value.stored : null) ?? (account.known ? account.value : null);
+  if (limit === undefined || stored === null) return;
+  const { storageBytes, reservedBytes } = stored;
+  notes.see(`the server stores ${show(storageBytes)} of ${show(limit)}`);
+  const level = levelOf(Math.max(storageBytes, reservedBytes), limit);
   if (level === "fine") return;
   notes.find(
     level === "full" ? "disk/server-full" : "disk/server-near-limit",
-    `Of the ${show(storageBytesMax)} that the server may store, ${show(storageBytes)} are stored and ${show(reservedBytes)} reserved.`,
+    `Of the ${show(limit)} that the server may store, ${show(storageBytes)} are stored and ${show(reservedBytes)} reserved.`,
     "Raise jetstream.max_file where the disk has room, or delete what nobody needs. At the limit submissions are refused with STORAGE_FULL; none is lost.",
-    { storageBytes, reservedBytes, storageBytesMax },
+    { storageBytes, reservedBytes, storageBytesMax: limit },
   );
 }
 

@@ -1,6 +1,6 @@
 /** Does work wait for something that will not come? */
 import type { AgentView } from "../../protocol/system-message.js";
-import type { TaskView } from "../../protocol/task-message.js";
+import type { TaskListReply, TaskView } from "../../protocol/task-message.js";
 import type { Facts } from "../facts.js";
 import type { Notes } from "../finding.js";
 import { settingsOfLeader } from "../leaders.js";
@@ -23,14 +23,15 @@ export function checkTasks(facts: Facts, notes: Notes): void {
   notes.see(
     `${total} unfinished tasks${total > tasks.length ? `, of which the newest ${tasks.length} were looked at` : ""}`,
   );
-  checkCapabilities(tasks, agentStatuses, notes);
+  if ((status.value.agentStatusesLeftOut ?? 0) === 0) checkCapabilities(list, agentStatuses, notes);
+  else notes.skip("what agents can do: there are more of them than fit into an answer");
   checkDependencies(facts, notes);
   checkAge(tasks, timestamp, notes);
   checkBackoff(tasks, notes);
   checkLimits(facts, notes);
 }
 
-function checkCapabilities(tasks: readonly TaskView[], agents: readonly AgentView[], notes: Notes): void {
+function checkCapabilities({ tasks, total }: TaskListReply, agents: readonly AgentView[], notes: Notes): void {
   const present = agents.filter(({ state }) => state !== "lost" && state !== "gone");
   // Without any agent, that is what is said.
   if (present.length === 0) return;
@@ -45,7 +46,7 @@ function checkCapabilities(tasks: readonly TaskView[], agents: readonly AgentVie
   for (const [needed, waiting] of [...unable].slice(0, NAMED_MAX)) {
     notes.find(
       "tasks/capability-missing",
-      `${waiting.length} ${waiting.length === 1 ? "task needs" : "tasks need"} ${needed}, and no agent has that: ${named(waiting)}.`,
+      `${total > tasks.length ? "At least " : ""}${waiting.length} ${waiting.length === 1 ? "task needs" : "tasks need"} ${needed}, and no agent has that: ${named(waiting)}.`,
       "Start an agent with these capabilities, all in one; or cancel the tasks (`perdure cancel`). Mind typing errors in the task's type, which is what it needs unless it says otherwise.",
       { capabilities: waiting[0]?.requiredCapabilities, tasks: waiting.length },
     );
