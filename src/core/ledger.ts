@@ -137,6 +137,7 @@ export class Ledger {
     const order = this.nextOrder;
     this.#outbox.facts.push({ type: "TaskSubmitted", at, spec, order, state });
     const record = this.#insertTask(newTaskRecord(spec, state, order, at));
+    this.runs.noteMember(spec);
     this.graph.add(spec.taskId, spec.dependencies, openDependencies);
     this.#index(record, null);
     if (!isInternal(record)) {
@@ -184,7 +185,9 @@ export class Ledger {
     this.dirtyTasks.delete(taskId);
     this.dirtyEnded.delete(taskId);
     this.counts[record.state] -= 1;
-    this.runs.forget(taskId);
+    const run = this.runs.of(taskId);
+    // One that is asked something stays until it has answered.
+    if (run !== undefined && !this.tasks.has(run.record.runId)) this.runs.forget(taskId);
   }
 
   /** Drops an agent that is no more. One whose work has not moved yet stays: its places are still counted. */
@@ -282,6 +285,7 @@ export class Ledger {
     switch (fact.type) {
       case "TaskSubmitted":
         this.#insertTask(newTaskRecord(fact.spec, fact.state, fact.order, fact.at));
+        this.runs.noteMember(fact.spec);
         return;
       case "TaskRetained":
         this.#insertTask(fact.task);

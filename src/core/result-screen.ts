@@ -56,6 +56,7 @@ const givenUpFor: ReadonlySet<string> = new Set([
   "AGENT_SUPERSEDED",
   "ATTEMPT_LOST",
   "TASK_TIMED_OUT",
+  "TASK_HEARTBEAT_TIMED_OUT",
   "TASK_NOT_ACCEPTED",
 ]);
 

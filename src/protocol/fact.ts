@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AgentRecord } from "./agent-record.js";
 import { HistoryEvent } from "./history-event.js";
 import { AgentId, RunId, TaskId, WorkflowId } from "./ids.js";
-import { RunChange, RunRecord } from "./run-record.js";
+import { BufferedEvent, RunChange, RunRecord } from "./run-record.js";
 import { TaskRecord, TaskSpec } from "./task-record.js";
 
 /**
@@ -64,8 +64,16 @@ export const Fact = z.discriminatedUnion("type", [
     at,
     workflowId: WorkflowId,
     runId: RunId,
-    /** New events, which say what changed; and what surrounds them. */
+    /** New events, which say what changed. */
     events: z.array(HistoryEvent),
+    /** What came in while an activation was out: goes to the end of the buffer. */
+    buffer: BufferedEvent.optional(),
+    /**
+     * What was in the buffer and has its place now, behind `events`: by its position there, in the order of the history.
+     * What is not named is dropped, and the buffer is empty.
+     */
+    placed: z.array(z.int()).optional(),
+    /** What surrounds the events. */
     set: RunChange,
   }),
   /** An agent id seen for the first time, or for the first time since it was lost or left. */

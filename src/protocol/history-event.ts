@@ -125,6 +125,8 @@ const WorkflowTaskCompleted = event("WorkflowTaskCompleted", {
   /** The workflow's `Date.now()` while it worked on it. */
   startedAt: EpochMs,
   agentId: AgentId,
+  /** What it was told then. */
+  continueAsNewSuggested: z.literal(true).optional(),
 });
 
 export const HistoryEvent = z.discriminatedUnion("type", [

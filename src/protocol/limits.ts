@@ -54,6 +54,18 @@ export const HISTORY_EVENTS_WARNING = 10_240;
 /** A run with a longer history is terminated: it would hold up everybody's recovery. Temporal's bound. */
 export const HISTORY_EVENTS_MAX = 51_200;
 
+/**
+ * A workflow as submitted: its spec and its first event stand in one journal message, and a signal that came with it.
+ */
+export const WORKFLOW_BYTES_MAX = 384 * 1024;
+
+/** What a worker answers to an activation, and one command of it: what follows from each fits into a journal message. */
+export const ANSWER_BYTES_MAX = 768 * 1024;
+export const COMMAND_BYTES_MAX = 384 * 1024;
+
+/** How long a worker may take to answer an activation before it is given to another. Replays of long histories included. */
+export const ACTIVATION_TIMEOUT_MS = 60_000;
+
 /** Signals that one run takes. */
 export const SIGNALS_MAX = 10_000;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AttemptToken } from "./agent-message.js";
 import { JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
-import { HistoryEvent, ParentRun } from "./history-event.js";
+import { HistoryEvent, type NewHistoryEvent, ParentRun } from "./history-event.js";
 import { AgentId, CapabilityName, MessageName, RunId, TaskId, WorkflowId } from "./ids.js";
 import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
@@ -53,6 +53,9 @@ export const RunSpec = z.object({
 });
 export type RunSpec = z.infer<typeof RunSpec>;
 
+/** An event that has no place in its history yet. It was checked when it was made. */
+export const BufferedEvent = z.custom<NewHistoryEvent>((value) => typeof value === "object" && value !== null);
+
 /** Why a run does not go on, and how often it was tried. */
 export const Stuck = z.object({
   failure: Failure,
@@ -97,22 +100,14 @@ export const RunRecord = z.object({
   externals: bySeq(WorkflowId),
   /** Commands that the engine has recorded and not carried out: tasks, children and signals to start. */
   outstanding: bySeq(HistoryEvent),
-  /** Updates by id: null while accepted and unfinished, else the event that completed it. */
-  updates: z.record(
-    z.string(),
-    z.object({
-      name: MessageName,
-      output: JsonValue.optional(),
-      failure: Failure.optional(),
-      state: z.enum(["accepted", "completed"]),
-    }),
-  ),
+  /** Accepted updates by id. How one ended is in the history: thousands of outcomes would not fit in here. */
+  updates: z.record(z.string(), z.object({ state: z.enum(["accepted", "completed"]) })),
   signalIds: z.record(z.string(), z.literal(1)),
   signalCount: z.int(),
 
   // From what surrounds the events.
   /** Came in while an activation was out: gets its place behind the answer. */
-  buffered: z.array(z.unknown()),
+  buffered: z.array(BufferedEvent),
   /** The last answer that was taken: whose, under which token, and the last event that the worker knows of. */
   answered: z.object({ token: AttemptToken, agentId: AgentId, eventId: z.int() }).nullable(),
   stuck: Stuck.nullable(),
@@ -127,7 +122,6 @@ export type RunRecord = z.infer<typeof RunRecord>;
 export const RunChange = RunRecord.pick({
   state: true,
   notBefore: true,
-  buffered: true,
   answered: true,
   stuck: true,
   closing: true,

@@ -153,7 +153,7 @@ export class Execution implements Surroundings {
       for (const event of inputs) if (isSignal(event)) this.#apply(event);
       const known = mode === "replaying" ? "accepted before" : "first";
       for (const update of updates) {
-        this.#follow(this.#code.update(update, known));
+        this.follow(this.#code.update(update, known));
         this.#conditions.test();
       }
       if (started?.type === "WorkflowExecutionStarted") this.#start(started);
@@ -170,7 +170,7 @@ export class Execution implements Surroundings {
 
   #start(started: HistoryEventOf<"WorkflowExecutionStarted">): void {
     this.#started = started;
-    this.#follow(this.#code.start());
+    this.follow(this.#code.start());
     this.#conditions.test();
   }
 
@@ -180,26 +180,10 @@ export class Execution implements Surroundings {
   }
 
   #apply(event: HistoryEvent): void {
-    if (event.type === "WorkflowExecutionSignaled") this.#follow(this.#code.signal(event));
+    if (event.type === "WorkflowExecutionSignaled") this.follow(this.#code.signal(event));
     else if (event.type === "WorkflowExecutionCancelRequested") this.#code.cancel();
     else if ("seq" in event) this.#listeners.get(event.seq)?.(event);
     this.#conditions.test();
-  }
-
-  /** Code that runs until it says how the run closes, or that the run cannot go on. */
-  #follow(running: Promise<Command | null>): void {
-    running.then(
-      (command) => {
-        if (command === null || this.#closed) return;
-        if (this.#mode === "idle") {
-          this.fail(this.#outsideOfTurn("ended"));
-          return;
-        }
-        this.#closed = true;
-        this.#commands.push(command);
-      },
-      (reason: unknown) => this.fail(reason),
-    );
   }
 
   /** Code that awaits what no event will ever answer is not seen again; better that somebody hears of it. */
@@ -317,6 +301,22 @@ export class Execution implements Surroundings {
     }
   }
 
+  /** Code that runs until it says how the run closes, or that the run cannot go on. */
+  follow(running: Promise<Command | null>): void {
+    running.then(
+      (command) => {
+        if (command === null || this.#closed) return;
+        if (this.#mode === "idle") {
+          this.fail(this.#outsideOfTurn("ended"));
+          return;
+        }
+        this.#closed = true;
+        this.#commands.push(command);
+      },
+      (reason: unknown) => this.fail(reason),
+    );
+  }
+
   /** The code cannot go on: the turn fails, and with it the activation. */
   fail(reason: unknown): void {
     this.#failure ??= { reason };
@@ -389,7 +389,7 @@ export class Execution implements Surroundings {
   }
 
   unhandled(reason: unknown): void {
-    this.#follow(this.#code.thrown(reason));
+    this.follow(this.#code.thrown(reason));
   }
 }
 

@@ -24,10 +24,11 @@ export function nextDeadline(record: TaskRecord): Deadline | null {
       return record.closeDeadlineAt === null ? null : { at: record.closeDeadlineAt, event: "CloseTimedOut" };
     case "queued": {
       const { scheduleToStartMs } = record.spec;
-      add(record.closeDeadlineAt, "CloseTimedOut");
+      // Before the other: what nobody ever took says so.
       if (scheduleToStartMs !== undefined && record.attempt === 0) {
         add((record.readyAt ?? record.submittedAt) + scheduleToStartMs, "StartTimedOut");
       }
+      add(record.closeDeadlineAt, "CloseTimedOut");
       break;
     }
     case "backoff":

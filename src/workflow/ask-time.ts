@@ -27,17 +27,18 @@ export function waitIn<T>(
   const { reason } = scope;
   if (reason !== null) return unwatched(Promise.reject(reason));
   const promise = new Promise<T>((resolve, reject) => {
-    let stopListening = (): void => undefined;
+    // `begin` may settle at once.
+    let stopListening: (() => void) | "settled" = () => undefined;
+    const settle = (how: () => void): void => {
+      if (stopListening !== "settled") stopListening();
+      stopListening = "settled";
+      how();
+    };
     const giveUp = begin(
-      (value) => {
-        stopListening();
-        resolve(value);
-      },
-      (failure) => {
-        stopListening();
-        reject(failure as Error);
-      },
+      (value) => settle(() => resolve(value)),
+      (failure) => settle(() => reject(failure as Error)),
     );
+    if (stopListening === "settled") return;
     stopListening = scope.onCancelled((cancelled) => {
       giveUp();
       reject(cancelled);

@@ -45,8 +45,8 @@ export class CancellationScope implements Scope {
     };
   }
 
-  run<T>(code: () => Promise<T>): Promise<T> {
-    return runInScope(this, code);
+  run<T>(code: () => T | Promise<T>): Promise<T> {
+    return runInScope(this, async () => await code());
   }
 
   #tell(reason: CancelledFailure): void {

@@ -2,9 +2,10 @@
 import type { Logger } from "../logger.js";
 import type { Duration } from "../protocol/time.js";
 import type { Execution } from "../replay/execution.js";
-import { ask, given, msOf } from "./ask.js";
+import { given, msOf } from "./ask.js";
 import { askStep, askTask, type StepCode } from "./ask-task.js";
-import { otherRun, runChild, startChild } from "./ask-workflow.js";
+import { condition, sleep, waitIn, withTimeout } from "./ask-time.js";
+import { type Asker, otherRun, runChild, startChild } from "./ask-workflow.js";
 import { CancellationScope } from "./cancellation-scope.js";
 import type {
   ChildHandle,
@@ -17,8 +18,8 @@ import type {
 } from "./context.js";
 import { ContinueAsNew } from "./continue-as-new.js";
 import type { AnyWorkflow, TaskDefinition, TaskOptions } from "./definition.js";
-import { CancelledFailure } from "./failures.js";
 import type { Handlers, QueryHandler, SignalHandler } from "./handlers.js";
+import { jsonCopy } from "./json-copy.js";
 import type { Schema } from "./standard-schema.js";
 
 export interface RunContextOptions {
@@ -69,6 +70,7 @@ export class RunContext {
       memo: this.#memo ?? started.memo,
       searchAttributes: this.#searchAttributes ?? started.searchAttributes,
       metadata: started.metadata,
+      lastFailure: started.lastFailure,
     };
   }
 
@@ -84,6 +86,10 @@ export class RunContext {
     return CancellationScope.current(this.#root);
   }
 
+  get #asker(): Asker {
+    return { execution: this.#execution, scope: () => this.#scope };
+  }
+
   task(definition: AnyTask | string, input?: unknown, options?: TaskOptions): Promise<unknown> {
     const declared: AnyTask =
       typeof definition === "string"
@@ -97,72 +103,19 @@ export class RunContext {
   }
 
   sleep(duration: Duration): Promise<void> {
-    const durationMs = msOf(duration, "the duration of a sleep");
-    return ask<void>(this.#execution, this.#scope, {
-      command: (seq) => ({ type: "StartTimer", seq, durationMs }),
-      hear: (event, settle) => {
-        if (event.type === "TimerFired") settle.resolve();
-      },
-      cancel: (seq, reason, settle) => {
-        this.#execution.tell({ type: "CancelTimer", seq });
-        settle.reject(reason);
-      },
-    });
+    return sleep(this.#execution, this.#scope, duration);
   }
 
-  async condition(holds: () => boolean, timeout?: Duration): Promise<boolean> {
-    if (timeout === undefined) {
-      await this.#untilTrue(holds, this.#scope);
-      return true;
-    }
-    const race = new CancellationScope("cancellable");
-    const timer = race.run(() => this.sleep(timeout)).then(() => false);
-    const met = this.#untilTrue(holds, race).then(() => true);
-    met.catch(() => undefined);
-    timer.catch(() => undefined);
-    try {
-      return await Promise.race([met, timer]);
-    } finally {
-      // The loser's timer is taken back.
-      race.cancel();
-    }
-  }
-
-  #untilTrue(holds: () => boolean, scope: CancellationScope): Promise<void> {
-    scope.throwIfCancelled();
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const giveUp = this.#execution.when(holds, () => {
-        stopListening();
-        resolve();
-      });
-      const stopListening = scope.onCancelled((reason) => {
-        giveUp();
-        reject(reason);
-      });
-    });
+  condition(holds: () => boolean, timeout?: Duration): Promise<boolean> {
+    return condition(this.#execution, this.#scope, holds, timeout);
   }
 
   signal(name: string): Promise<unknown> {
-    const scope = this.#scope;
-    scope.throwIfCancelled();
-    return new Promise((resolve, reject) => {
-      let stopListening = (): void => undefined;
-      const giveUp = this.#handlers.takeSignal(name, (input) => {
-        stopListening();
-        resolve(input);
-      });
-      stopListening = scope.onCancelled((reason) => {
-        giveUp();
-        reject(reason);
-      });
-    });
+    return waitIn(this.#scope, (resolve) => this.#handlers.takeSignal(name, resolve));
   }
 
   onSignal(name: string, handle: SignalHandler): void {
-    for (const handled of this.#handlers.onSignal(name, handle)) {
-      handled.catch((reason: unknown) => this.#execution.fail(reason));
-    }
+    this.#handlers.onSignal(name, handle);
   }
 
   onQuery(name: string, handle: QueryHandler): void {
@@ -182,15 +135,15 @@ export class RunContext {
   }
 
   child(definition: AnyWorkflow | string, input?: unknown, options?: ChildOptions): Promise<unknown> {
-    return runChild(this.#execution, this.#scope, definition, input, options);
+    return runChild(this.#asker, definition, input, options);
   }
 
   startChild(definition: AnyWorkflow | string, input?: unknown, options?: ChildOptions): Promise<ChildHandle<unknown>> {
-    return startChild(this.#execution, this.#scope, definition, input, options);
+    return startChild(this.#asker, definition, input, options);
   }
 
   external(workflowId: string): ExternalHandle {
-    return otherRun(this.#execution, this.#scope, workflowId, "anybody's");
+    return otherRun(this.#asker, workflowId, "anybody's");
   }
 
   continueAsNew(input?: unknown, options: ContinueAsNewOptions = {}): never {
@@ -224,36 +177,29 @@ export class RunContext {
     return new CancellationScope("shielding").run(code);
   }
 
-  async withTimeout<T>(timeout: Duration, code: () => Promise<T>): Promise<T> {
-    const timing = new CancellationScope("cancellable");
-    const scope = new CancellationScope("cancellable");
-    const message = `cancelled after ${msOf(timeout, "the time-out")} ms`;
-    timing
-      .run(() => this.sleep(timeout))
-      .then(
-        () => scope.cancel(new CancelledFailure(message)),
-        () => undefined,
-      );
-    try {
-      return await scope.run(code);
-    } finally {
-      timing.cancel();
-    }
+  withTimeout<T>(timeout: Duration, code: () => Promise<T>): Promise<T> {
+    return withTimeout(this.#execution, timeout, code);
   }
 
   upsertSearchAttributes(attributes: Readonly<Record<string, unknown>>): void {
-    this.#searchAttributes = { ...this.info.searchAttributes, ...attributes };
-    this.#execution.tell({ type: "UpsertSearchAttributes", searchAttributes: { ...attributes } });
+    const searchAttributes = namedCopy(attributes, "the search attributes");
+    this.#execution.tell({ type: "UpsertSearchAttributes", searchAttributes });
+    this.#searchAttributes = { ...this.info.searchAttributes, ...searchAttributes };
   }
 
-  upsertMemo(memo: Readonly<Record<string, unknown>>): void {
+  upsertMemo(values: Readonly<Record<string, unknown>>): void {
+    const memo = namedCopy(values, "the memo");
+    this.#execution.tell({ type: "ModifyWorkflowProperties", memo });
     this.#memo = { ...this.info.memo, ...memo };
-    this.#execution.tell({ type: "ModifyWorkflowProperties", memo: { ...memo } });
   }
 
   uuid(): string {
     return this.#execution.randomUuid();
   }
+}
+
+function namedCopy(values: Readonly<Record<string, unknown>>, what: string): Record<string, unknown> {
+  return jsonCopy(values, what) as Record<string, unknown>;
 }
 
 const silentOnes = new WeakMap<Logger, Logger>();

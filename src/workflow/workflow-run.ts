@@ -1,11 +1,12 @@
-/** A workflow's definition as code that an execution drives: its handlers, its close, and what its context asks for. */
+/** A run of a workflow in a worker's memory: its definition's code, driven by an execution. */
 
 import type { Logger } from "../logger.js";
 import type { QueryAnswer, QueryRequest, UpdateRequest } from "../protocol/activation.js";
 import type { Command } from "../protocol/command.js";
 import type { HistoryEventOf } from "../protocol/history-event.js";
-import { NondeterminismError } from "../replay/command-match.js";
-import type { Execution, WorkflowCode } from "../replay/execution.js";
+import { Execution, type WorkflowCode } from "../replay/execution.js";
+import type { StepCode } from "./ask-task.js";
+import { isBrokenCode } from "./broken-code.js";
 import { CancellationScope } from "./cancellation-scope.js";
 import { ContinueAsNew } from "./continue-as-new.js";
 import type { AnyWorkflow } from "./definition.js";
@@ -15,73 +16,76 @@ import { RunContext } from "./run-context.js";
 import { check } from "./standard-schema.js";
 
 export interface WorkflowRunOptions {
+  readonly workflowId: string;
+  readonly runId: string;
   readonly definition: AnyWorkflow;
   readonly logger: Logger;
+  /** `what` the code used that no history has. */
+  readonly onWarning: (what: string) => void;
 }
 
 export class WorkflowRun implements WorkflowCode {
+  readonly execution: Execution;
   readonly #definition: AnyWorkflow;
   readonly #root = new CancellationScope("root");
   readonly #handlers: Handlers;
-  readonly #logger: Logger;
+  readonly #context: RunContext;
   #cancelRequested = false;
-  #context: RunContext | null = null;
-  #execution: Execution | null = null;
 
-  constructor({ definition, logger }: WorkflowRunOptions) {
+  constructor({ workflowId, runId, definition, logger, onWarning }: WorkflowRunOptions) {
     this.#definition = definition;
-    this.#logger = logger;
-    this.#handlers = new Handlers(definition.declared, (command) => this.#execution?.tell(command));
-  }
-
-  get context(): RunContext {
-    if (this.#context === null) throw new Error("the workflow has not begun");
-    return this.#context;
-  }
-
-  start(execution: Execution): Promise<Command> {
-    this.attach(execution);
-    const { input } = execution.started;
-    return this.#closing(async () => {
-      const checked = check(this.#definition.declared.input, input);
-      if (!checked.ok) {
-        throw new ApplicationFailure(`the input of workflow ${this.#definition.name} is wrong: ${checked.message}`, {
-          type: "INVALID_INPUT",
-          nonRetryable: true,
-        });
-      }
-      const output = await this.#root.run(() => this.#definition.code(this.context as never, checked.value as never));
-      const result = check(this.#definition.declared.output, output);
-      if (!result.ok) {
-        throw new ApplicationFailure(`what workflow ${this.#definition.name} returned is wrong: ${result.message}`, {
-          type: "INVALID_OUTPUT",
-          nonRetryable: true,
-        });
-      }
-      return { type: "CompleteWorkflow", output: result.value ?? null };
+    const execution = new Execution({ workflowId, runId, code: this, onWarning });
+    this.execution = execution;
+    this.#handlers = new Handlers(definition.declared, {
+      tell: (command) => execution.tell(command),
+      start: (handle) => execution.follow(this.#handled(handle)),
+      readOnly: (code) => execution.readOnly(code),
+      ignoredSignal: (name, why) => {
+        if (execution.isReplaying) return;
+        logger.warn({ signal: name, why }, "a signal was ignored: what it carries does not fit its schema");
+      },
     });
-  }
-
-  /** The execution that asks; needed before the start, for signals that come with it. */
-  attach(execution: Execution): void {
-    if (this.#execution !== null) return;
-    this.#execution = execution;
     this.#context = new RunContext({
       execution,
-      definition: this.#definition,
+      definition,
       root: this.#root,
       handlers: this.#handlers,
-      logger: this.#logger,
+      logger,
       cancelRequested: () => this.#cancelRequested,
     });
   }
 
-  async signal(signal: HistoryEventOf<"WorkflowExecutionSignaled">): Promise<Command | null> {
-    return await this.#handled(() => this.#handlers.signal(signal.signalName, signal.input));
+  /** Steps that were asked for and have not ended, by `seq`. */
+  get steps(): ReadonlyMap<number, StepCode> {
+    return this.#context.steps;
+  }
+
+  async start(): Promise<Command> {
+    const { name, declared, code } = this.#definition;
+    const { input } = this.execution.started;
+    try {
+      const checked = check(declared.input, input);
+      if (!checked.ok) throw wrong(`the input of workflow ${name}`, "INVALID_INPUT", checked.message);
+      const output = await this.#root.run(() => code(this.#context as never, checked.value as never));
+      const result = check(declared.output, output);
+      if (!result.ok) throw wrong(`what workflow ${name} returned`, "INVALID_OUTPUT", result.message);
+      return { type: "CompleteWorkflow", output: result.value ?? null };
+    } catch (reason) {
+      return this.#closeFor(reason);
+    }
+  }
+
+  async signal({ signalName, input }: HistoryEventOf<"WorkflowExecutionSignaled">): Promise<Command | null> {
+    return await this.#handled(() => this.#handlers.signal(signalName, input));
   }
 
   async update(update: UpdateRequest, mode: "first" | "accepted before"): Promise<Command | null> {
     return await this.#handled(() => this.#handlers.update(update, mode));
+  }
+
+  async thrown(reason: unknown): Promise<Command | null> {
+    // What a cancellation reached and nobody awaits is over, as it was meant to be.
+    return isCancellation(reason) ? null : this.#closeFor(reason);
   }
 
   cancel(): void {
@@ -97,40 +101,29 @@ export class WorkflowRun implements WorkflowCode {
     this.#handlers.rejectLeftUpdates();
   }
 
-  /** Handlers follow the same rule as the code itself: what they throw closes the run, or holds it. */
-  async #handled(handle: () => Promise<void>): Promise<Command | null> {
-    let failed = false;
-    const command = await this.#closing(
-      async () => {
-        await this.#root.run(handle);
-        return { type: "CancelWorkflow" };
-      },
-      () => {
-        failed = true;
-      },
-    );
-    return failed ? command : null;
+  listens(): boolean {
+    return this.#handlers.listens;
   }
 
-  async #closing(code: () => Promise<Command>, onThrown: () => void = () => undefined): Promise<Command> {
+  /** Handlers follow the same rule as the code itself: what they throw closes the run, or holds it. */
+  async #handled(handle: () => Promise<void>): Promise<Command | null> {
     try {
-      return await code();
-    } catch (thrown) {
-      onThrown();
-      if (thrown instanceof ContinueAsNew) return thrown.command;
-      if (this.#cancelRequested && isCancellation(thrown)) return { type: "CancelWorkflow" };
-      if (isOfTheCode(thrown)) throw thrown;
-      return { type: "FailWorkflow", failure: failureOf(thrown) };
+      await this.#root.run(handle);
+      return null;
+    } catch (reason) {
+      return this.#closeFor(reason);
     }
+  }
+
+  /** @throws what only a deployment heals */
+  #closeFor(thrown: unknown): Command {
+    if (thrown instanceof ContinueAsNew) return thrown.command;
+    if (this.#cancelRequested && isCancellation(thrown)) return { type: "CancelWorkflow" };
+    if (isBrokenCode(thrown)) throw thrown;
+    return { type: "FailWorkflow", failure: failureOf(thrown) };
   }
 }
 
-/** What only a deployment heals: the run is held until then, and does not fail. */
-function isOfTheCode(thrown: unknown): boolean {
-  return (
-    thrown instanceof NondeterminismError ||
-    thrown instanceof TypeError ||
-    thrown instanceof ReferenceError ||
-    thrown instanceof SyntaxError
-  );
+function wrong(what: string, type: string, why: string): ApplicationFailure {
+  return new ApplicationFailure(`${what} is wrong: ${why}`, { type, nonRetryable: true });
 }

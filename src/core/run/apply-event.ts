@@ -5,6 +5,12 @@ import type { RunRecord } from "../../protocol/run-record.js";
 export function applyEvent(run: RunRecord, event: HistoryEvent): void {
   run.lastEventId = event.eventId;
   switch (event.type) {
+    case "WorkflowExecutionStarted":
+      run.input = event.input;
+      run.memo = { ...event.memo };
+      run.searchAttributes = { ...event.searchAttributes };
+      run.spec.metadata = event.metadata;
+      return;
     case "WorkflowExecutionSignaled":
       run.signalIds[event.signalId] = 1;
       run.signalCount += 1;
@@ -86,18 +92,12 @@ export function applyEvent(run: RunRecord, event: HistoryEvent): void {
       Object.assign(run.memo, event.memo);
       return;
     case "WorkflowExecutionUpdateAccepted":
-      run.updates[event.updateId] = { name: event.updateName, state: "accepted" };
+      run.updates[event.updateId] = { state: "accepted" };
       return;
-    case "WorkflowExecutionUpdateCompleted": {
-      const update = run.updates[event.updateId];
-      if (update === undefined) return;
-      update.state = "completed";
-      if (event.failure === undefined) update.output = event.output;
-      else update.failure = event.failure;
+    case "WorkflowExecutionUpdateCompleted":
+      run.updates[event.updateId] = { state: "completed" };
       return;
-    }
     // Their record is the history itself.
-    case "WorkflowExecutionStarted":
     case "WorkflowTaskCompleted":
     case "PatchRecorded":
       return;

@@ -11,7 +11,7 @@ export function revivedRun(workflow: TaskRecord, events: readonly HistoryEvent[]
   const { lastRunId } = workflow;
   if (started?.type !== "WorkflowExecutionStarted" || lastRunId === null) return null;
   const { at, input, memo, searchAttributes, attempt, workflowType } = started;
-  const spec = { ...firstSpec(workflow, lastRunId, at), workflowType };
+  const spec = { ...firstSpec(workflow, lastRunId), workflowType };
   const { record } = newRun({ spec, runId: lastRunId, at, input, memo, searchAttributes, attempt });
   for (const event of events) applyEvent(record, event);
   record.state = workflow.state as RunState;

@@ -10,15 +10,21 @@ import type { Fact } from "../../protocol/fact.js";
 import { closeEventTypes, type HistoryEvent, type NewHistoryEvent } from "../../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../../protocol/ids.js";
 import { closedRunStates, type RunChange, type RunRecord } from "../../protocol/run-record.js";
+import type { TaskSpec } from "../../protocol/task-record.js";
 import { Deadlines } from "../../scheduler/deadlines.js";
 import { applyEvent } from "./apply-event.js";
 import { nextRunDeadline } from "./next-run-deadline.js";
+import { RunTimers } from "./run-timers.js";
 
 /** What happened to a run in one decision. */
 export interface RunAdvance {
   readonly at: number;
   /** Goes to the end of the history. */
   readonly events?: readonly NewHistoryEvent[];
+  /** Waits for its place. */
+  readonly buffer?: NewHistoryEvent;
+  /** Positions in the buffer: these take their place behind `events`, in this order, and the rest is dropped. */
+  readonly placed?: readonly number[];
   /** What the machine makes of it. */
   readonly step?: RunEvent;
   readonly set?: RunChange;
@@ -32,6 +38,8 @@ export interface OpenRun {
    * `record.lastEventId`, unless there are none.
    */
   tail: HistoryEvent[];
+  /** Derived from the record. */
+  readonly timers: RunTimers;
 }
 
 export class RunBook {
@@ -80,11 +88,8 @@ export class RunBook {
     return run;
   }
 
-  commit(run: OpenRun, { at, events = [], step, set = {} }: RunAdvance): void {
+  commit(run: OpenRun, { at, events = [], buffer, placed, step, set = {} }: RunAdvance): void {
     const { record } = run;
-    const placed = events.map(
-      (event, index) => ({ ...event, eventId: record.lastEventId + 1 + index }) as HistoryEvent,
-    );
     let change = set;
     if (step !== undefined) {
       const stepped = stepRun(record, step);
@@ -96,26 +101,42 @@ export class RunBook {
       change = { ...set, ...stepped.change };
     }
     const { workflowId } = record.spec;
-    this.#record({ type: "RunAdvanced", at, workflowId, runId: record.runId, events: placed, set: change });
-    this.#apply(run, placed, change);
-    this.#index(record);
+    const advance = {
+      events: numbered(events, record.lastEventId),
+      ...(buffer === undefined ? {} : { buffer }),
+      ...(placed === undefined ? {} : { placed: [...placed] }),
+      set: change,
+    };
+    this.#record({ type: "RunAdvanced", at, workflowId, runId: record.runId, ...advance });
+    this.#apply(run, advance);
+    this.#index(run);
+  }
+
+  /** A task that a run asked for is there and speaks for itself from now on. */
+  noteMember({ role }: TaskSpec): void {
+    if (role?.seq === undefined) return;
+    const run = this.#runs.get(role.workflowId);
+    if (run === undefined || run.record.runId !== role.runId || run.record.outstanding[role.seq] === undefined) return;
+    delete run.record.outstanding[role.seq];
+    this.#markDirty(role.workflowId);
   }
 
   /** One whose history is stored: nothing of it changes any more. */
   revive(record: RunRecord): void {
-    this.#runs.set(record.spec.workflowId, { record, tail: [] });
+    this.#runs.set(record.spec.workflowId, openRun(record));
   }
 
   forget(workflowId: WorkflowId): void {
     const run = this.#runs.get(workflowId);
     if (run === undefined || !isClosed(run.record)) return;
+    this.#keepHistory(run);
     this.#runs.delete(workflowId);
   }
 
   // Recovery: every record with its stored history's end, then every fact behind it, then the indexes, once.
 
   restore(record: RunRecord): void {
-    this.#runs.set(record.spec.workflowId, { record, tail: [] });
+    this.#runs.set(record.spec.workflowId, openRun(record));
   }
 
   restoreFact(fact: Extract<Fact, { type: "RunStarted" | "RunAdvanced" }>): void {
@@ -125,43 +146,69 @@ export class RunBook {
     }
     const run = this.#runs.get(fact.workflowId);
     if (run === undefined || run.record.runId !== fact.runId) return;
-    // The stored record may stand later than this fact.
-    const fresh = fact.events.filter((event) => event.eventId > run.record.lastEventId);
-    this.#apply(run, fresh, fact.set);
+    this.#apply(run, fact);
   }
 
   deriveIndexes(): void {
-    for (const { record } of this.#runs.values()) this.#index(record);
+    for (const run of this.#runs.values()) this.#index(run);
   }
 
   #insert(record: RunRecord): OpenRun {
     const { workflowId } = record.spec;
     const before = this.#runs.get(workflowId);
-    if (before !== undefined && before.tail.length > 0) this.superseded.push(before);
-    const run: OpenRun = { record, tail: [] };
+    if (before !== undefined) this.#keepHistory(before);
+    const run = openRun(record);
     this.#runs.set(workflowId, run);
     this.#markDirty(workflowId);
     return run;
   }
 
-  #apply(run: OpenRun, events: readonly HistoryEvent[], change: RunChange): void {
-    for (const event of events) {
-      applyEvent(run.record, event);
-      run.tail.push(event);
+  /** What is not stored yet of a run that leaves the book. */
+  #keepHistory(run: OpenRun): void {
+    if (run.tail.length > 0 && !this.superseded.includes(run)) this.superseded.push(run);
+  }
+
+  #apply(run: OpenRun, { events, buffer, placed, set }: Advance): void {
+    const { record, timers, tail } = run;
+    const add = (event: HistoryEvent): void => {
+      applyEvent(record, event);
+      timers.note(event);
+      tail.push(event);
+    };
+    for (const event of events) add(event);
+    if (placed !== undefined) {
+      const waiting = placed.flatMap((position) => record.buffered[position] ?? []);
+      for (const event of numbered(waiting, record.lastEventId)) add(event);
+      record.buffered = [];
     }
-    Object.assign(run.record, change);
-    this.#markDirty(run.record.spec.workflowId);
+    if (buffer !== undefined) {
+      record.buffered.push(buffer);
+      timers.noteBuffered(buffer);
+    }
+    Object.assign(record, set);
+    this.#markDirty(record.spec.workflowId);
   }
 
   #markDirty(workflowId: WorkflowId): void {
     if (!this.dirty.has(workflowId)) this.dirty.set(workflowId, this.#nextSequence());
   }
 
-  #index(record: RunRecord): void {
+  #index(run: OpenRun): void {
+    const { record } = run;
     if (record.state === "stuck") this.stuck.add(record);
     else this.stuck.delete(record);
-    this.deadlines.update(record);
+    this.deadlines.update(run);
   }
+}
+
+type Advance = Pick<Extract<Fact, { type: "RunAdvanced" }>, "events" | "buffer" | "placed" | "set">;
+
+function openRun(record: RunRecord): OpenRun {
+  return { record, tail: [], timers: new RunTimers(record) };
+}
+
+function numbered(events: readonly NewHistoryEvent[], lastEventId: number): HistoryEvent[] {
+  return events.map((event, index) => ({ ...event, eventId: lastEventId + 1 + index }) as HistoryEvent);
 }
 
 export function isClosed(record: RunRecord): boolean {

@@ -72,10 +72,11 @@ export class RunClose {
     const { workflowId } = record.spec;
     const left = leftOver(record);
     const step: RunEvent = { type: machineEvents[event.type], at };
-    this.#ledger.runs.commit(run, { at, events: [...(options.before ?? []), event], step, set: { buffered: [] } });
+    this.#ledger.runs.commit(run, { at, events: [...(options.before ?? []), event], placed: [], step });
     const activation = this.#inbox.activationOf(record.runId);
     if (activation !== undefined) this.#ledger.dropTask(activation, at);
     for (const taskId of left) this.#ledger.addFollowUp({ kind: "release", taskId });
+    this.#giveUpAccepted(record);
     const { next } = options;
     if (next !== undefined) {
       const { record: successor, started } = newRun(next);
@@ -109,18 +110,27 @@ export class RunClose {
       const message = `run ${runId} of workflow ${spec.workflowId} closed before it saw this; ask again.`;
       this.#ledger.ask({
         kind: "answerAsked",
-        askedId: `${runId}/${askedId}`,
+        askedId: `${spec.workflowId}/${askedId}`,
         outcome: { state: "runClosed", message },
       });
+    }
+  }
+
+  /** Nobody will finish an update that the run had accepted. */
+  #giveUpAccepted({ runId, spec, updates }: RunRecord): void {
+    for (const [updateId, { state }] of Object.entries(updates)) {
+      if (state !== "accepted") continue;
+      const message = `run ${runId} of workflow ${spec.workflowId} closed before it had finished update ${updateId}.`;
+      const outcome = { state: "runClosed" as const, message };
+      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${updateId}`, outcome });
     }
   }
 }
 
 /** Tasks and children that a run leaves behind; each is looked at by itself. */
 function leftOver(record: RunRecord): TaskId[] {
-  const children = Object.values(record.children).flatMap(({ workflowId, runId }) =>
-    runId === null ? [] : [workflowId],
-  );
+  // Also those whose start waits for its place in the history. One that was not started is not there.
+  const children = Object.values(record.children).map(({ workflowId }) => workflowId);
   const steps = Object.keys(record.steps).map((seq) => `${record.runId}-s${seq}` as TaskId);
   return [...Object.values(record.activities).map(({ taskId }) => taskId), ...steps, ...children];
 }
@@ -190,6 +200,7 @@ export function successorOf(
     searchAttributes: change.searchAttributes ?? record.searchAttributes,
     attempt: change.attempt,
     continuedFromRunId: record.runId,
+    usage: record.usage,
     ...(change.notBefore === undefined ? {} : { notBefore: change.notBefore }),
     ...(change.lastFailure === undefined ? {} : { lastFailure: change.lastFailure }),
   };

@@ -29,11 +29,18 @@ export class RunInbox {
   /** Lets something that happened into the run's history, and its code know of it. */
   receive(run: OpenRun, event: NewHistoryEvent, at: number): void {
     if (this.isOut(run)) {
-      this.#ledger.runs.commit(run, { at, set: { buffered: [...run.record.buffered, event] } });
+      this.#ledger.runs.commit(run, { at, buffer: event });
       return;
     }
+    // The activation under way lost its worker: what waited for its answer came first.
+    this.place(run, at);
     this.#ledger.runs.commit(run, { at, events: [event] });
     this.wake(run, at);
+  }
+
+  /** Gives what waits its place. */
+  place(run: OpenRun, at: number): void {
+    if (run.record.buffered.length > 0) this.#ledger.runs.commit(run, { at, placed: this.order(run) });
   }
 
   /** Makes sure that an activation is under way or waits for a worker. */
@@ -52,10 +59,18 @@ export class RunInbox {
     return this.#ledger.tasks.get(runId);
   }
 
-  /** Gives what waited its place: completions behind the rest, each group in the order in which it came in. */
-  flushed(buffered: readonly NewHistoryEvent[]): NewHistoryEvent[] {
-    const isCompletion = ({ type }: NewHistoryEvent) => completions.has(type);
-    return [...buffered.filter((event) => !isCompletion(event)), ...buffered.filter(isCompletion)];
+  /**
+   * The places of what waits: completions behind the rest, each group in the order in which it came in. The firing of a
+   * timer that its code has cancelled meanwhile gets none.
+   */
+  order({ record }: OpenRun, cancelledTimers: ReadonlySet<number> = noTimers): number[] {
+    const first: number[] = [];
+    const last: number[] = [];
+    for (const [position, event] of record.buffered.entries()) {
+      if (event.type === "TimerFired" && cancelledTimers.has(event.seq)) continue;
+      (completions.has(event.type) ? last : first).push(position);
+    }
+    return [...first, ...last];
   }
 
   ask(run: OpenRun, what: { readonly update: UpdateRequest } | { readonly query: QueryRequest }, at: number): void {
@@ -95,6 +110,8 @@ export class RunInbox {
     if (asked.updates.size === 0 && asked.queries.size === 0) this.#asked.delete(runId);
   }
 }
+
+const noTimers: ReadonlySet<number> = new Set();
 
 const completions: ReadonlySet<string> = new Set([
   "ActivityTaskCompleted",

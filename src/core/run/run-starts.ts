@@ -16,12 +16,14 @@ export interface RunStart {
   readonly attempt: number;
   /** When its first activation may go out, for a retry. */
   readonly notBefore?: number;
+  /** What the chain has cost so far. */
+  readonly usage?: RunRecord["usage"];
   readonly continuedFromRunId?: RunId;
   readonly lastFailure?: Extract<NewHistoryEvent, { type: "WorkflowExecutionStarted" }>["lastFailure"];
 }
 
 /** Of a workflow as it was submitted. */
-export function firstSpec(workflow: TaskRecord, runId: RunId, at: number): RunSpec {
+export function firstSpec(workflow: TaskRecord, runId: RunId): RunSpec {
   const { spec } = workflow;
   const { run } = spec;
   return {
@@ -32,7 +34,7 @@ export function firstSpec(workflow: TaskRecord, runId: RunId, at: number): RunSp
     retry: run?.retry ?? null,
     runTimeoutMs: spec.timeoutMs ?? null,
     executionTimeoutMs: spec.scheduleToCloseMs ?? null,
-    executionDeadlineAt: spec.scheduleToCloseMs === undefined ? null : at + spec.scheduleToCloseMs,
+    executionDeadlineAt: workflow.closeDeadlineAt,
     firstExecutionRunId: runId,
     parent: run?.parent ?? null,
     parentClosePolicy: run?.parentClosePolicy ?? null,
@@ -43,19 +45,19 @@ export function firstSpec(workflow: TaskRecord, runId: RunId, at: number): RunSp
 
 export function newRun(start: RunStart): { readonly record: RunRecord; readonly started: NewHistoryEvent } {
   const { spec, runId, at, attempt, notBefore } = start;
+  // What its first event says is taken from there: it need not stand in the journal twice.
   const record: RunRecord = {
-    spec,
+    spec: { ...spec, metadata: {} },
     runId,
     state: "running",
-    input: start.input,
     attempt,
     startedAt: at,
     notBefore: notBefore ?? null,
     runDeadlineAt: spec.runTimeoutMs === null ? null : (notBefore ?? at) + spec.runTimeoutMs,
     lastEventId: 0,
     lastSeq: 0,
-    memo: { ...start.memo },
-    searchAttributes: { ...start.searchAttributes },
+    memo: {},
+    searchAttributes: {},
     cancelRequested: false,
     activities: {},
     timers: {},
@@ -70,7 +72,7 @@ export function newRun(start: RunStart): { readonly record: RunRecord; readonly 
     answered: null,
     stuck: null,
     closing: false,
-    usage: null,
+    usage: start.usage ?? null,
     closedAt: null,
   };
   return { record, started: startedEvent(start) };
