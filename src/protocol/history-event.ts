@@ -32,13 +32,18 @@ export type RetryState = z.infer<typeof RetryState>;
 export const ParentRun = z.object({ workflowId: WorkflowId, runId: RunId, seq });
 export type ParentRun = z.infer<typeof ParentRun>;
 
-const closeEvents = [
+/** How the workflow's code closed its run. */
+const codeCloseEvents = [
   event("WorkflowExecutionCompleted", { output: JsonValue }),
   event("WorkflowExecutionFailed", { failure: Failure, retryState: RetryState, newRunId: RunId.optional() }),
   event("WorkflowExecutionCanceled", {}),
+  event("WorkflowExecutionContinuedAsNew", { newRunId: RunId, input: JsonValue.optional() }),
+] as const;
+
+/** Closed from outside, without the code. */
+const outerCloseEvents = [
   event("WorkflowExecutionTerminated", { reason: z.string() }),
   event("WorkflowExecutionTimedOut", { timeoutType: z.enum(["run", "execution"]), newRunId: RunId.optional() }),
-  event("WorkflowExecutionContinuedAsNew", { newRunId: RunId, input: JsonValue.optional() }),
 ] as const;
 
 /** What the workflow's code asked for, recorded when the answer to its activation was taken. */
@@ -77,6 +82,8 @@ const commandEvents = [
 /** What came in from outside the code, and what the code sees. */
 const inputEvents = [
   event("WorkflowExecutionStarted", {
+    workflowId: WorkflowId,
+    runId: RunId,
     workflowType: MessageName,
     input: JsonValue.optional(),
     /** The first run of the chain that continue-as-new and retries make. */
@@ -133,7 +140,8 @@ export const HistoryEvent = z.discriminatedUnion("type", [
   ...inputEvents,
   WorkflowTaskCompleted,
   ...commandEvents,
-  ...closeEvents,
+  ...codeCloseEvents,
+  ...outerCloseEvents,
 ]);
 export type HistoryEvent = z.infer<typeof HistoryEvent>;
 export type HistoryEventType = HistoryEvent["type"];
@@ -150,5 +158,5 @@ const typesOf = (events: readonly { shape: { type: z.ZodLiteral<string> } }[]): 
   new Set(events.map(({ shape }) => shape.type.value));
 
 /** Events that are the record of a command: between the `WorkflowTaskCompleted` they follow and the next event that is none. */
-export const commandEventTypes = typesOf([...commandEvents, ...closeEvents]);
-export const closeEventTypes = typesOf(closeEvents);
+export const commandEventTypes = typesOf([...commandEvents, ...codeCloseEvents]);
+export const closeEventTypes = typesOf([...codeCloseEvents, ...outerCloseEvents]);

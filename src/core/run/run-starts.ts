@@ -84,6 +84,8 @@ function startedEvent(start: RunStart): NewHistoryEvent {
   return {
     type: "WorkflowExecutionStarted",
     at,
+    workflowId: spec.workflowId,
+    runId: start.runId,
     workflowType: spec.workflowType,
     input,
     firstExecutionRunId: spec.firstExecutionRunId,
