@@ -75,7 +75,8 @@ export class Core {
   /** Takes up what a predecessor may have left undone: unsent assignments, unmoved work, unsettled dependents. */
   resume(at: number): void {
     // Settled first: what moves must not be sent again to whoever has the agent's id now.
-    this.#decide(() => this.#work.moveOrphans(at), at);
+    this.#decide(() => this.#work.moveOrphans(at));
+    this.#settle(at, Number.POSITIVE_INFINITY);
     for (const record of this.ledger.tasks.values()) {
       if (record.state === "waiting") this.#settleAfterCrash(record, at);
       else if (record.state === "assigned" || record.state === "cancelling") {
@@ -84,7 +85,7 @@ export class Core {
         );
       }
     }
-    this.#settle(at);
+    this.#settle(at, DECISIONS_PER_TURN);
   }
 
   submit(request: SubmissionRequest, at: number): Submitted {
@@ -154,9 +155,11 @@ export class Core {
     this.#liveness.resume(monotonicNow);
   }
 
-  /** Fires every deadline that is due. */
+  /** Fires deadlines that are due, a thousand at most: `nextAt` says whether there are more. */
   fireDeadlines(at: number): void {
-    for (let due = this.ledger.deadlines.takeDue(at); due !== null; due = this.ledger.deadlines.takeDue(at)) {
+    for (let fired = 0; fired < DECISIONS_PER_TURN; fired += 1) {
+      const due = this.ledger.deadlines.takeDue(at);
+      if (due === null) return;
       const { record, deadline } = due;
       const event =
         deadline.event === "AnswerOverdue"
@@ -172,9 +175,10 @@ export class Core {
     }
   }
 
-  /** Gives queued tasks to agents. */
+  /** Goes on with what earlier decisions entail, and gives queued tasks to agents. To be called before each flush. */
   place(at: number): void {
-    this.#placement.placeAll(at, () => this.#deliver());
+    this.#settle(at, DECISIONS_PER_TURN);
+    this.#placement.placeSome(at, DECISIONS_PER_TURN, () => this.#deliver());
   }
 
   explain(record: TaskRecord, now: number): string {
@@ -242,18 +246,23 @@ export class Core {
   #decide<T>(decision: () => T, at?: number): T {
     const outcome = decision();
     this.#deliver();
-    if (at !== undefined) this.#settle(at);
+    if (at !== undefined) this.#settle(at, DECISIONS_PER_TURN);
     return outcome;
   }
 
-  #deliver(): void {
-    this.#onDecision(this.ledger.takeOutbox());
+  #deliver(): "decided" | "nothing" {
+    const outbox = this.ledger.takeOutbox();
+    this.#onDecision(outbox);
+    return outbox.facts.length === 0 ? "nothing" : "decided";
   }
 
-  #settle(at: number): void {
-    for (let next = this.ledger.takeFollowUp(); next !== undefined; next = this.ledger.takeFollowUp()) {
+  /** Does what is left to do, up to so many decisions; the rest goes behind the flush that these need. */
+  #settle(at: number, decisionsMax: number): void {
+    for (let decisions = 0; decisions < decisionsMax; ) {
+      const next = this.ledger.takeFollowUp();
+      if (next === undefined) return;
       this.#follow(next, at);
-      this.#deliver();
+      if (this.#deliver() === "decided") decisions += 1;
     }
   }
 
@@ -293,6 +302,12 @@ export class Core {
     }
   }
 }
+
+/**
+ * What one event, or one moment, entails for many others is decided a flush at a time: a leader that decides for seconds
+ * on end cannot renew its lease. Where this many were decided, there is a flush to write, and `place` is called before it.
+ */
+const DECISIONS_PER_TURN = 1_000;
 
 /** Characters of a dependency's failure that its dependents repeat. */
 const QUOTED_FAILURE_MAX = 500;
