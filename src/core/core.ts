@@ -79,7 +79,8 @@ export class Core {
   /** Takes up what a predecessor may have left undone: unsent assignments, unmoved work, unsettled dependents. */
   resume(at: number): void {
     // Settled first: what moves must not be sent again to whoever has the agent's id now.
-    this.#decide(() => this.#work.moveOrphans(at), at);
+    this.#decide(() => this.#work.moveOrphans(at));
+    this.#settle(at, Number.POSITIVE_INFINITY);
     for (const record of this.ledger.tasks.values()) {
       if (record.state === "waiting") this.#settleAfterCrash(record, at);
       else if (record.state === "assigned" || record.state === "cancelling") {
@@ -88,15 +89,23 @@ export class Core {
         );
       }
     }
-    this.#decide(() => this.workflows.resume(at), at);
+    this.#decide(() => this.workflows.resume(at));
+    this.#settle(at, DECISIONS_PER_TURN);
   }
 
   submit(request: SubmissionRequest, at: number): Submitted {
     const admitted = admit(this.ledger, this.#settings, request);
     if (!admitted.ok) return admitted;
+    // First of all, for it may be refused; asked again, what was taken before is the same signal.
+    for (const { taskId, run } of admitted.signal) {
+      const signalled = run?.signal === undefined ? null : this.signal(taskId, run.signal, at);
+      if (signalled?.ok === false) return signalled;
+    }
     for (const record of admitted.retained) this.#decide(() => this.ledger.retainTask(record, at));
     for (const taskId of admitted.terminate) {
-      this.terminate(taskId, "another run was started in its place", at);
+      // One that waits for its dependencies has no run to terminate.
+      if (this.ledger.tasks.get(taskId)?.state === "waiting") this.cancel(taskId, at);
+      else this.terminate(taskId, "another run was started in its place", at);
     }
     this.#decide(() => {
       for (const spec of admitted.fresh) {
@@ -105,15 +114,12 @@ export class Core {
         take(this.ledger, spec, at);
       }
     }, at);
-    for (const { taskId, run } of admitted.signal) {
-      if (run?.signal !== undefined) this.signal(taskId, run.signal, at);
-    }
     return { ok: true, taskIds: admitted.taskIds };
   }
 
   cancel(taskId: TaskId, at: number): Cancelled {
     const record = this.ledger.tasks.get(taskId);
-    if (record === undefined) return { ok: false, refusal: unknownTask(taskId) };
+    if (record === undefined || isInternal(record)) return { ok: false, refusal: unknownTask(taskId) };
     if (record.state === "open") {
       const run = this.ledger.runs.of(taskId);
       if (run === undefined) throw new Error(`workflow ${taskId} is open without a run`);
@@ -139,6 +145,10 @@ export class Core {
 
   query(...args: Parameters<Workflows["requests"]["query"]>): ReturnType<Workflows["requests"]["query"]> {
     return this.#decide(() => this.workflows.requests.query(...args), args[2]);
+  }
+
+  withdrawQuery(...args: Parameters<Workflows["requests"]["withdrawQuery"]>): void {
+    this.#decide(() => this.workflows.requests.withdrawQuery(...args), args[2]);
   }
 
   update(...args: Parameters<Workflows["requests"]["update"]>): ReturnType<Workflows["requests"]["update"]> {
@@ -201,11 +211,14 @@ export class Core {
     return tasksAt === null || runsAt === null ? (tasksAt ?? runsAt) : Math.min(tasksAt, runsAt);
   }
 
-  /** Fires every deadline that is due. */
+  /** Fires deadlines that are due, a thousand at most: `nextDeadlineAt` says whether there are more. */
   fireDeadlines(at: number): void {
-    let fired = true;
-    while (fired) fired = this.#decide(() => this.workflows.fireDeadline(at), at);
-    for (let due = this.ledger.deadlines.takeDue(at); due !== null; due = this.ledger.deadlines.takeDue(at)) {
+    for (let fired = 0; fired < DECISIONS_PER_TURN; fired += 1) {
+      if (!this.#decide(() => this.workflows.fireDeadline(at), at)) break;
+    }
+    for (let fired = 0; fired < DECISIONS_PER_TURN; fired += 1) {
+      const due = this.ledger.deadlines.takeDue(at);
+      if (due === null) return;
       const { item: record, deadline } = due;
       if (record.state === "open") {
         this.#decide(() => this.workflows.timeOutExecution(record, at), at);
@@ -225,9 +238,10 @@ export class Core {
     }
   }
 
-  /** Gives queued tasks to agents. */
+  /** Goes on with what earlier decisions entail, and gives queued tasks to agents. To be called before each flush. */
   place(at: number): void {
-    this.#placement.placeAll(at, () => this.#deliver());
+    this.#settle(at, DECISIONS_PER_TURN);
+    this.#placement.placeSome(at, DECISIONS_PER_TURN, () => this.#deliver());
   }
 
   explain(record: TaskRecord, now: number): string {
@@ -302,18 +316,23 @@ export class Core {
   #decide<T>(decision: () => T, at?: number): T {
     const outcome = decision();
     this.#deliver();
-    if (at !== undefined) this.#settle(at);
+    if (at !== undefined) this.#settle(at, DECISIONS_PER_TURN);
     return outcome;
   }
 
-  #deliver(): void {
-    this.#onDecision(this.ledger.takeOutbox());
+  #deliver(): "decided" | "nothing" {
+    const outbox = this.ledger.takeOutbox();
+    this.#onDecision(outbox);
+    return outbox.facts.length === 0 ? "nothing" : "decided";
   }
 
-  #settle(at: number): void {
-    for (let next = this.ledger.takeFollowUp(); next !== undefined; next = this.ledger.takeFollowUp()) {
+  /** Does what is left to do, up to so many decisions; the rest goes behind the flush that these need. */
+  #settle(at: number, decisionsMax: number): void {
+    for (let decisions = 0; decisions < decisionsMax; ) {
+      const next = this.ledger.takeFollowUp();
+      if (next === undefined) return;
       this.#follow(next, at);
-      this.#deliver();
+      if (this.#deliver() === "decided") decisions += 1;
     }
   }
 
@@ -357,6 +376,12 @@ export class Core {
     }
   }
 }
+
+/**
+ * What one event, or one moment, entails for many others is decided a flush at a time: a leader that decides for seconds
+ * on end cannot renew its lease. Where this many were decided, there is a flush to write, and `place` is called before it.
+ */
+const DECISIONS_PER_TURN = 1_000;
 
 /** Characters of a dependency's failure that its dependents repeat. */
 const QUOTED_FAILURE_MAX = 500;

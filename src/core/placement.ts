@@ -33,16 +33,16 @@ export class Placement {
   }
 
   /**
-   * Assigns until tasks, agents or headroom run out. Calls `afterEach` behind every assignment, so that each is a
-   * decision of its own.
+   * Assigns until tasks, agents or headroom run out, or `most` were assigned. Calls `afterEach` behind every assignment,
+   * so that each is a decision of its own.
    */
-  placeAll(at: number, afterEach: () => void): void {
+  placeSome(at: number, most: number, afterEach: () => void): void {
     const { queue, pool } = this.#ledger;
     for (const line of queue.takeFresh()) this.#open.add(line);
     for (const capabilities of pool.takeOpened()) {
       for (const line of queue.servedBy(capabilities)) this.#open.add(line);
     }
-    while (this.#open.size > 0) {
+    for (let assigned = 0; assigned < most && this.#open.size > 0; ) {
       const next = this.#next(at);
       if (next === undefined) return;
       const { line, record } = next;
@@ -65,6 +65,7 @@ export class Placement {
         answerBy: at + ANSWER_TIMEOUT_MS,
       });
       afterEach();
+      assigned += 1;
     }
   }
 

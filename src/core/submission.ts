@@ -79,7 +79,7 @@ export function admit(
     fresh: inDependencyOrder(fresh),
     retained: retainedBy(ledger, request, fresh),
     terminate: [...verdicts.terminating],
-    signal: specs.filter((spec) => spec.run?.signal !== undefined && verdicts.existing.has(spec.taskId)),
+    signal: specs.filter((spec) => spec.run?.signal !== undefined && known(spec.taskId)?.state === "open" && verdicts.existing.has(spec.taskId)),
   };
 }
 

@@ -18,7 +18,7 @@ import { type GatherOptions, gatherFacts } from "./gather.js";
 export interface DoctorReport {
   /** The worst that was found. */
   readonly verdict: "ok" | "warning" | "problem";
-  /** Whether a server could be talked to at all. */
+  /** Whether a server could be talked to, to the end. */
   readonly reached: "yes" | "no";
   /** Of the server that was asked; null where there was none. */
   readonly server: string | null;
@@ -58,7 +58,7 @@ export function judge(facts: Facts): DoctorReport {
   });
   const severities = reports.flatMap(({ findings }) => findings.map(({ severity }) => severity));
   const { namespace, ownVersion, startedAt, dial } = facts;
-  const isReached = "url" in dial.connected && dial.interruption !== "silent";
+  const isReached = "url" in dial.connected && dial.interruption === null;
   return {
     verdict: severities.includes("problem") ? "problem" : severities.length > 0 ? "warning" : "ok",
     reached: isReached ? "yes" : "no",

@@ -191,7 +191,7 @@ export class Inspector {
       case "CONNECTION_FAILED":
         return notKnown("lost", "the connection was closed");
       default:
-        throw error;
+        return notKnown("refused", `${subject} could not be asked on: ${error.message}`, error.code);
     }
   }
 

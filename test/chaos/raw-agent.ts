@@ -7,7 +7,7 @@ import type { Output, WorkOrder } from "../checker/history.js";
 import { AgentLog } from "./agent-log.js";
 import { agentProcessOptions } from "./agent-options.js";
 import { type Incoming, RawConnection } from "./raw-connection.js";
-import { workOn } from "./work.js";
+import { workOn } from "../checker/work.js";
 
 interface Assignment {
   readonly taskId: string;

@@ -10,7 +10,7 @@ import {
 import type { Output, WorkOrder } from "../checker/history.js";
 import { AgentLog } from "./agent-log.js";
 import { agentProcessOptions } from "./agent-options.js";
-import { workOn } from "./work.js";
+import { workOn } from "../checker/work.js";
 
 const { port, namespace, agentId, types, places, logFolder } = agentProcessOptions();
 const log = new AgentLog(logFolder, agentId);

@@ -170,7 +170,9 @@ it("says that a server froze in the middle of it", async () => {
 
   const report = await looking;
 
-  expect(codesOf(report)).toContain("connection/server-silent");
+  // What else did not answer is not held against it.
+  const others = codesOf(report).filter((code) => !code.startsWith("orchestrator/"));
+  expect(others).toEqual(["connection/server-silent"]);
 });
 
 it("says that the server died in the middle of it", async () => {

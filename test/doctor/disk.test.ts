@@ -2,6 +2,7 @@
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import type { Connection } from "../../src/jetstream/connection.js";
 import { provision } from "../../src/jetstream/provision.js";
 import { DEFAULT_NAMESPACE } from "../../src/protocol/ids.js";
 import { topologyOf } from "../../src/protocol/topology.js";
@@ -16,7 +17,15 @@ const MIB = 1024 * 1024;
 
 const withAccountLimit = `
 jetstream { store_dir: "STORE" }
-accounts { APP { jetstream { max_file: 100MB }, users: [{ user: app, password: p }] } }`;
+accounts { APP { jetstream { max_file: 10MB }, users: [{ user: app, password: p }] } }`;
+
+/** Stores as much as this share of 10 MiB. */
+async function fill(connection: Connection, percent: number): Promise<void> {
+  await api(connection, "STREAM.CREATE.THEIRS", { name: "THEIRS", subjects: ["theirs"] });
+  const pieces = 20;
+  const piece = "x".repeat((percent / 100) * ((10 * MIB) / pieces));
+  for (let index = 0; index < pieces; index += 1) await store(connection, "theirs", piece);
+}
 
 it.each([
   [85, "disk/account-near-limit"],
@@ -24,14 +33,18 @@ it.each([
 ] as const)("says that %i%% of what the account may store are taken", async (percent, code) => {
   await using server = await startConfigured(withAccountLimit);
   const url = `nats://app:p@127.0.0.1:${server.port}`;
-  const connection = await givenConnection(url);
-  await api(connection, "STREAM.CREATE.THEIRS", {
-    name: "THEIRS",
-    subjects: ["theirs"],
-    max_bytes: percent * MIB,
-  });
+  await fill(await givenConnection(url), percent);
 
-  expect(findingOf(await lookAt(url), code).details).toMatchObject({ reservedBytes: percent * MIB });
+  expect(findingOf(await lookAt(url), code).details).toMatchObject({ storageBytesMax: 10 * MIB });
+});
+
+it("warns of what limits of streams reserve", async () => {
+  await using server = await startConfigured(withAccountLimit);
+  const url = `nats://app:p@127.0.0.1:${server.port}`;
+  const connection = await givenConnection(url);
+  await api(connection, "STREAM.CREATE.THEIRS", { name: "THEIRS", subjects: ["theirs"], max_bytes: 9 * MIB });
+
+  expect(codesOf(await lookAt(url))).toContain("disk/account-near-limit");
 });
 
 it.each([
@@ -65,18 +78,13 @@ it.each([
 ] as const)("says that %i%% of what the server may store are taken", async (percent, code) => {
   const port = await freePort();
   await using server = await startConfigured(
-    `http: "127.0.0.1:${port}"\njetstream { store_dir: "STORE", max_file: 100MB }`,
+    `http: "127.0.0.1:${port}"\njetstream { store_dir: "STORE", max_file: 10MB }`,
   );
-  const connection = await givenConnection(server.url);
-  await api(connection, "STREAM.CREATE.THEIRS", {
-    name: "THEIRS",
-    subjects: ["theirs"],
-    max_bytes: percent * MIB,
-  });
+  await fill(await givenConnection(server.url), percent);
 
   const report = await lookAt(server.url, { monitoringUrl: `http://127.0.0.1:${port}` });
 
-  expect(findingOf(report, code).details).toMatchObject({ reservedBytes: percent * MIB });
+  expect(findingOf(report, code).details).toMatchObject({ storageBytesMax: 10 * MIB });
 });
 
 it.each([

@@ -22,7 +22,7 @@ const OBSERVE_MS_DEFAULT = 2_000;
 const QUESTION_TIMEOUT_MS = 3_000;
 
 const statusHelp = `
-Exit status: 0 if there are no problems (warnings may be), 4 if no server could be talked to, 6 for any other problem.
+Exit status: 0 no problem (there may be warnings), 4 no server, or one that went away meanwhile, 6 any other problem.
 Each finding has a code; docs/doctor.md explains them.`;
 
 export function addDoctor(program: Command): void {

@@ -11,6 +11,8 @@ export type Recorded =
   | { readonly kind: "event"; readonly event: NewHistoryEvent }
   /** A rejected update leaves no trace. */
   | { readonly kind: "nothing" }
+  /** It accepts an update that was sent by an earlier leader and is not known any more: the caller asks again. */
+  | { readonly kind: "forgotten" }
   /** The worker broke the protocol; `message` says how. */
   | { readonly kind: "refused"; readonly message: string };
 
@@ -27,6 +29,9 @@ export interface Recording {
 export function recordCommand(command: Command, recording: Recording): Recorded {
   const { run, at, lastSeq, updates, nextRunId } = recording;
   if ("seq" in command && startsSomething.has(command.type) && command.seq <= lastSeq) {
+    return { kind: "refused", message: `${command.type} has seq ${command.seq} and the last one used was ${lastSeq}` };
+  }
+  if ("seq" in command && !startsSomething.has(command.type) && command.seq > lastSeq) {
     return { kind: "refused", message: `${command.type} has seq ${command.seq} and the last one used was ${lastSeq}` };
   }
   switch (command.type) {
@@ -68,9 +73,7 @@ export function recordCommand(command: Command, recording: Recording): Recorded 
       return event({ type: "WorkflowPropertiesModified", at, memo: command.memo });
     case "AcceptUpdate": {
       const request = updates.get(command.updateId);
-      if (request === undefined) {
-        return { kind: "refused", message: `update ${command.updateId} was accepted and had not been sent` };
-      }
+      if (request === undefined) return { kind: "forgotten" };
       const { updateId, name: updateName, input } = request;
       return event({ type: "WorkflowExecutionUpdateAccepted", at, updateId, updateName, input });
     }

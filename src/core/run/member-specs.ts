@@ -1,6 +1,7 @@
 /** The tasks that belong to a run: its activations, the steps that its worker runs, and what it asks agents for. */
 import type { HistoryEventOf } from "../../protocol/history-event.js";
 import type { TaskId } from "../../protocol/ids.js";
+import { ACTIVATION_TIMEOUT_MS } from "../../protocol/limits.js";
 import { completeRetryPolicy, type RetryPolicyInput } from "../../protocol/retry-policy.js";
 import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskSpec } from "../../protocol/task-record.js";
@@ -22,6 +23,7 @@ export function workflowTaskSpec({ spec, runId }: RunRecord): TaskSpec {
     requiredCapabilities,
     retry: retryOf(ACTIVATION_RETRY),
     role: { kind: "workflowTask", workflowId, runId },
+    timeoutMs: ACTIVATION_TIMEOUT_MS,
   });
 }
 

@@ -11,10 +11,11 @@ import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { recordCommand } from "./command-event.js";
-import { stepSpec } from "./member-specs.js";
+import { activityTaskId, stepSpec, stepTaskId } from "./member-specs.js";
 import { closes, isClosed, type OpenRun } from "./run-book.js";
 import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
+import { STUCK_QUERIES_FAIL } from "./run-requests.js";
 
 /** A step that the worker began by itself and has not finished. */
 interface BegunStep {
@@ -40,10 +41,12 @@ export class RunAnswers {
     const { role } = task.spec;
     const found = role === undefined ? undefined : this.#ledger.runs.of(role.workflowId);
     const run = found?.record.runId === role?.runId ? found : undefined;
-    if (run === undefined || !this.#inbox.isOut(run)) {
+    if (run === undefined) {
       this.#ledger.dropTask(task, at);
       return;
     }
+    // Of an attempt that was given up: the history has gone on since, and the activation is given to another.
+    if (!this.#inbox.isOut(run)) return;
     if (isClosed(run.record)) {
       this.#takeOfClosed(run, task, result, at);
       return;
@@ -63,15 +66,15 @@ export class RunAnswers {
   /** The code could not go on. What came in meanwhile keeps its place; the run is tried again, with back-off. */
   fail(run: OpenRun, task: TaskRecord, failure: Failure, at: number): void {
     const { record } = run;
-    const buffered = this.#inbox.flushed(record.buffered as NewHistoryEvent[]);
     this.#ledger.dropTask(task, at);
     this.#ledger.runs.commit(run, {
       at,
-      events: buffered,
+      placed: this.#inbox.order(run),
       step: { type: "ActivationFailed", at, failure },
-      set: { buffered: [], answered: null, closing: false },
+      set: { answered: null, closing: false },
     });
     const { workflowId } = record.spec;
+    if ((record.stuck?.failures ?? 0) >= STUCK_QUERIES_FAIL) this.#failQueries(record, failure);
     if (record.stuck?.failures === 1) {
       this.#ledger.broadcast("WORKFLOW_STUCK", { taskId: workflowId, runId: record.runId, error: failure });
     }
@@ -79,17 +82,27 @@ export class RunAnswers {
 
   /** Of a closed run only queries are asked. */
   #takeOfClosed({ record }: OpenRun, task: TaskRecord, { activation, error }: TaskResult, at: number): void {
+    if (activation !== undefined) this.#answerQueries(record, activation);
+    this.giveUpClosed(task, error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker did not answer" }, at);
+  }
+
+  /** The last activation of a closed run is over: what was not answered never will be. */
+  giveUpClosed(task: TaskRecord, failure: Failure, at: number): void {
     this.#ledger.dropTask(task, at);
-    if (activation !== undefined) this.#answerAsked(record, activation);
-    const failure = error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker did not answer" };
-    const left = this.#inbox.askedOf(record.runId).queries.map(({ queryId }) => queryId);
+    const { role } = task.spec;
+    const run = role === undefined ? undefined : this.#ledger.runs.of(role.workflowId);
+    if (run === undefined || run.record.runId !== role?.runId) return;
+    this.#failQueries(run.record, failure);
+    if (!this.#ledger.tasks.has(role.workflowId)) this.#ledger.runs.forget(role.workflowId);
+  }
+
+  #failQueries({ runId, spec }: RunRecord, failure: Failure): void {
+    const left = this.#inbox.askedOf(runId).queries.map(({ queryId }) => queryId);
     for (const queryId of left) {
       const outcome = { state: "failed" as const, failure };
-      this.#ledger.ask({ kind: "answerAsked", askedId: `${record.runId}/${queryId}`, outcome });
+      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${queryId}`, outcome });
     }
-    this.#inbox.settle(record.runId, { queryIds: left });
-    const { workflowId } = record.spec;
-    if (!this.#ledger.tasks.has(workflowId)) this.#ledger.runs.forget(workflowId);
+    this.#inbox.settle(runId, { queryIds: left });
   }
 
   #take(run: OpenRun, task: TaskRecord, answer: ActivationAnswer, at: number): void {
@@ -103,8 +116,17 @@ export class RunAnswers {
     let lastSeq = record.lastSeq;
     let close: { readonly event: NewCloseEvent; readonly command: Command } | null = null;
     const nextRunId = newRunId(this.#chance);
+    const nonsense = this.#nonsenseIn(answer, record, asked.updates.length > 0);
+    if (nonsense !== null) {
+      this.fail(run, task, { type: "INVALID_MESSAGE", message: `the worker's answer: ${nonsense}` }, at);
+      return;
+    }
     for (const command of answer.commands) {
       const recorded = recordCommand(command, { run: record, at, lastSeq, updates, nextRunId });
+      if (recorded.kind === "forgotten") {
+        this.#askAgain(run, task, "open", at);
+        return;
+      }
       if (recorded.kind === "refused") {
         this.fail(run, task, { type: "INVALID_MESSAGE", message: `the worker's answer: ${recorded.message}` }, at);
         return;
@@ -117,7 +139,7 @@ export class RunAnswers {
       } else events.push(recorded.event);
     }
     if (close !== null && record.buffered.length > 0) {
-      this.#refuseClose(run, task, at);
+      this.#askAgain(run, task, "closing", at);
       return;
     }
     const ended = new Map(answer.steps.map((step) => [step.seq, step]));
@@ -133,35 +155,50 @@ export class RunAnswers {
       this.#closeWith(run, close, seen, nextRunId, at);
       return;
     }
-    const lateInput = [...outcomes, ...this.#inbox.flushed(this.#survivors(record, events))];
-    const set: RunChange = {
-      buffered: [],
-      answered: { token, agentId, eventId: record.lastEventId + seen.length },
-      closing: false,
-    };
+    const cancelledTimers = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
+    const eventsBefore = record.lastEventId;
+    const set: RunChange = { answered: { token, agentId, eventId: eventsBefore + seen.length }, closing: false };
     this.#ledger.runs.commit(run, {
       at,
-      events: [...seen, ...lateInput],
+      events: [...seen, ...outcomes],
+      placed: this.#inbox.order(run, cancelledTimers),
       step: { type: "ActivationAnswered", at },
       set,
     });
     this.#begin(run, answer, ended, agentId, at);
-    this.#carryOut(run);
+    this.#carryOut(run, events);
     const stillAsked = this.#inbox.askedOf(record.runId);
-    if (lateInput.length > 0 || stillAsked.updates.length + stillAsked.queries.length > 0) this.#inbox.wake(run, at);
-    this.#boundHistory(run, at);
+    const isUnseen = record.lastEventId > eventsBefore + seen.length;
+    if (isUnseen || stillAsked.updates.length + stillAsked.queries.length > 0) this.#inbox.wake(run, at);
+    this.#boundHistory(run, eventsBefore, at);
   }
 
-  /** The code closed its run without having seen what came in meanwhile: it runs again and sees it. */
-  #refuseClose(run: OpenRun, task: TaskRecord, at: number): void {
-    const { record } = run;
+  /**
+   * An answer that cannot be taken and is nobody's fault: the code closed its run and has not seen what came in
+   * meanwhile, or it accepted an update that an earlier leader had sent it. It runs again.
+   */
+  #askAgain(run: OpenRun, task: TaskRecord, why: "closing" | "open", at: number): void {
     this.#ledger.dropTask(task, at);
     this.#ledger.runs.commit(run, {
       at,
-      events: this.#inbox.flushed(record.buffered as NewHistoryEvent[]),
-      set: { buffered: [], answered: null, closing: true },
+      placed: this.#inbox.order(run),
+      set: { answered: null, closing: why === "closing" },
     });
     this.#inbox.wake(run, at);
+  }
+
+  /** What no worker of ours would say, and what would spoil the history for every worker after it. */
+  #nonsenseIn({ commands, steps }: ActivationAnswer, record: RunRecord, hasUpdates: boolean): string | null {
+    const begun = new Set(
+      commands.flatMap((command) => (command.type === "ScheduleStep" && command.token !== undefined ? [command.seq] : [])),
+    );
+    const stranger = steps.find(({ seq }) => !begun.has(seq));
+    if (stranger !== undefined) return `it has the outcome of step ${stranger.seq}, which it has not begun`;
+    const sawNews = hasUpdates || record.answered?.eventId !== record.lastEventId;
+    const [first] = commands;
+    return sawNews || first === undefined || first.type === "AcceptUpdate" || first.type === "RejectUpdate"
+      ? null
+      : `${first.type} came of nothing but queries`;
   }
 
   #closeWith(
@@ -189,14 +226,6 @@ export class RunAnswers {
       }
     }
     this.#close.close(run, event, { before });
-  }
-
-  /** Cancelling a timer takes back its firing, if the code has not seen that. */
-  #survivors(record: RunRecord, events: readonly NewHistoryEvent[]): NewHistoryEvent[] {
-    const cancelled = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
-    return (record.buffered as NewHistoryEvent[]).filter(
-      (event) => !(event.type === "TimerFired" && cancelled.has(event.seq)),
-    );
   }
 
   #outcomesOf({ steps }: ActivationAnswer, at: number): NewHistoryEvent[] {
@@ -230,26 +259,35 @@ export class RunAnswers {
     }
   }
 
-  #carryOut({ record }: OpenRun): void {
+  #carryOut({ record }: OpenRun, events: readonly NewHistoryEvent[]): void {
     const { workflowId } = record.spec;
     for (const seq of Object.keys(record.outstanding)) {
       this.#ledger.addFollowUp({ kind: "carryOut", workflowId, runId: record.runId, seq: Number(seq) });
     }
+    for (const event of events) {
+      if (event.type === "StepCanceled") {
+        this.#ledger.addFollowUp({ kind: "release", taskId: stepTaskId(record, event.seq) });
+      } else if (event.type === "ActivityTaskCancelRequested") {
+        this.#ledger.addFollowUp({ kind: "release", taskId: activityTaskId(record, event.seq) });
+      }
+    }
   }
 
-  #answerAsked({ runId }: RunRecord, answer: ActivationAnswer): void {
+  #answerAsked(record: RunRecord, answer: ActivationAnswer): void {
+    const { runId, spec } = record;
+    const { workflowId } = spec;
     const settledUpdates: string[] = [];
     for (const command of answer.commands) {
       if (command.type === "RejectUpdate") {
         settledUpdates.push(command.updateId);
         const outcome = { state: "rejected" as const, failure: command.failure };
-        this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${command.updateId}`, outcome });
+        this.#ledger.ask({ kind: "answerAsked", askedId: `${workflowId}/${command.updateId}`, outcome });
       }
       if (command.type === "AcceptUpdate") {
         settledUpdates.push(command.updateId);
         this.#ledger.ask({
           kind: "answerAsked",
-          askedId: `${runId}/${command.updateId}`,
+          askedId: `${workflowId}/${command.updateId}`,
           outcome: { state: "accepted" },
         });
       }
@@ -259,26 +297,32 @@ export class RunAnswers {
           failure === undefined
             ? { state: "completed" as const, output: output ?? null }
             : { state: "failed" as const, failure };
-        this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${command.updateId}`, outcome });
+        this.#ledger.ask({ kind: "answerAsked", askedId: `${workflowId}/${command.updateId}`, outcome });
       }
     }
+    this.#inbox.settle(runId, { updateIds: settledUpdates });
+    this.#answerQueries(record, answer);
+  }
+
+  #answerQueries({ runId, spec }: RunRecord, answer: ActivationAnswer): void {
     for (const { queryId, output, failure } of answer.queries) {
       const outcome =
         failure === undefined
           ? { state: "completed" as const, output: output ?? null }
           : { state: "failed" as const, failure };
-      this.#ledger.ask({ kind: "answerAsked", askedId: `${runId}/${queryId}`, outcome });
+      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${queryId}`, outcome });
     }
-    this.#inbox.settle(runId, { updateIds: settledUpdates, queryIds: answer.queries.map(({ queryId }) => queryId) });
+    this.#inbox.settle(runId, { queryIds: answer.queries.map(({ queryId }) => queryId) });
   }
 
-  #boundHistory(run: OpenRun, at: number): void {
+  #boundHistory(run: OpenRun, eventsBefore: number, at: number): void {
     const { lastEventId, spec, runId } = run.record;
     if (lastEventId < HISTORY_EVENTS_WARNING) return;
+    const warnings = (events: number) => Math.floor((events - HISTORY_EVENTS_WARNING) / HISTORY_WARNING_EVERY);
     if (lastEventId >= HISTORY_EVENTS_MAX) {
       const reason = `its history has ${lastEventId} events and may have ${HISTORY_EVENTS_MAX}; continue as new before that`;
       this.#close.close(run, { type: "WorkflowExecutionTerminated", at, reason }, {});
-    } else if (lastEventId % HISTORY_WARNING_EVERY < HISTORY_WARNING_STEP) {
+    } else if (warnings(Math.max(eventsBefore, HISTORY_EVENTS_WARNING - 1)) < warnings(lastEventId)) {
       this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
     }
   }
@@ -286,7 +330,6 @@ export class RunAnswers {
 
 /** A long history is spoken of again and again, but not with each answer. */
 const HISTORY_WARNING_EVERY = 1_000;
-const HISTORY_WARNING_STEP = 3;
 
 export function newRunId(chance: Chance): RunId {
   // A token may begin with `-` or `_`, which an id may not.

@@ -6,7 +6,7 @@ import type { HistoryEventOf, NewHistoryEvent } from "../../protocol/history-eve
 import type { WorkflowId } from "../../protocol/ids.js";
 import { SIGNALS_MAX } from "../../protocol/limits.js";
 import { completeRetryPolicy } from "../../protocol/retry-policy.js";
-import { endedStates, type TaskSpec } from "../../protocol/task-record.js";
+import { endedStates, type TaskRecord, type TaskSpec } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import { activitySpec, stepSpec, stepTaskId, WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
 import { isClosed, type OpenRun } from "./run-book.js";
@@ -46,33 +46,15 @@ export class RunErrands {
       default:
         return;
     }
-    // From here on the task itself says where it stands.
-    delete record.outstanding[seq];
-    if (asked.type === "ActivityTaskScheduled" && record.activities[seq]?.cancelRequested === true) {
-      this.cancelActivity(run, seq, at);
-    }
-  }
-
-  /** Tells the agent of an activity to stop, or ends one that nobody has yet. */
-  cancelActivity({ record }: OpenRun, seq: number, at: number): void {
-    const activity = record.activities[seq];
-    const task = activity === undefined ? undefined : this.#ledger.tasks.get(activity.taskId);
-    if (task !== undefined) this.#ledger.commitTask(task, { type: "CancelRequested", at });
-  }
-
-  /** A step that its code gave up: its worker is told to stop. */
-  cancelStep({ record }: OpenRun, seq: number, at: number): void {
-    const task = this.#ledger.tasks.get(stepTaskId(record, seq));
-    if (task === undefined) return;
-    this.#ledger.commitTask(task, { type: "CancelRequested", at });
-    this.#ledger.dropTask(task, at);
   }
 
   #startChild(run: OpenRun, asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">, at: number): void {
     const { seq, workflowId } = asked;
     const existing = this.#ledger.tasks.get(workflowId);
-    if (existing !== undefined && !mayReplace(existing.state, asked.idReusePolicy)) {
-      const message = `workflow ${workflowId} exists already (${existing.state})`;
+    const isFree = existing === undefined || (isWorkflow(existing) && mayReplace(existing.state, asked.idReusePolicy));
+    if (!isFree) {
+      const what = isWorkflow(existing) ? "workflow" : "a task of the id";
+      const message = `${what} ${workflowId} exists already (${existing.state})`;
       const failure = { type: "WORKFLOW_ALREADY_STARTED", message };
       this.#inbox.receive(run, { type: "StartChildWorkflowExecutionFailed", at, seq, failure }, at);
       return;
@@ -131,6 +113,8 @@ export function mayReplace(
   if (!endedStates.has(state as never) || policy === "rejectDuplicate") return false;
   return policy === "allowDuplicate" || state !== "completed";
 }
+
+const isWorkflow = ({ spec }: TaskRecord): boolean => spec.role?.kind === "workflow";
 
 const notFound = (message: string) => ({ type: "NOT_FOUND", message });
 

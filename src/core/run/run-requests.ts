@@ -2,7 +2,7 @@
 
 import type { AskedOutcome } from "../../machines/effect.js";
 import type { QueryRequest, UpdateRequest } from "../../protocol/activation.js";
-import type { WorkflowId } from "../../protocol/ids.js";
+import type { RunId, WorkflowId } from "../../protocol/ids.js";
 import { SIGNALS_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MAX } from "../../protocol/limits.js";
 import type { Refusal } from "../admission.js";
 import type { Ledger } from "../ledger.js";
@@ -34,11 +34,12 @@ export class RunRequests {
     const { run } = found;
     const { record } = run;
     const isKnown = (id: string) =>
-      record.signalIds[id] === 1 || record.buffered.some((event) => (event as { signalId?: string }).signalId === id);
+      record.signalIds[id] === 1 || record.buffered.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === id);
     if (isKnown(signal.signalId)) return found;
-    if (record.closing)
+    if (this.#isClosing(run))
       return refused("NOT_READY", `workflow ${workflowId} is closing; ask again in a moment.`, workflowId);
-    if (record.signalCount >= SIGNALS_MAX) {
+    const waiting = record.buffered.filter(({ type }) => type === "WorkflowExecutionSignaled").length;
+    if (record.signalCount + waiting >= SIGNALS_MAX) {
       const message = `workflow ${workflowId} has had ${SIGNALS_MAX} signals, which is all that one run takes; have it continue as new.`;
       return refused("QUEUE_FULL", message, workflowId);
     }
@@ -47,36 +48,51 @@ export class RunRequests {
     return found;
   }
 
-  /** Answered by an effect under `<runId>/<queryId>`. Works on closed runs too. */
+  /** Answered by an effect under `<workflowId>/<queryId>`. Works on closed runs too. */
   query(workflowId: WorkflowId, query: QueryRequest, at: number): Asked<{ readonly askedId: string }> {
     const run = this.#ledger.runs.of(workflowId);
-    if (run === undefined) return unknown(workflowId);
+    if (run === undefined) {
+      const found = this.#openRun(workflowId);
+      return found.ok ? unknown(workflowId) : found;
+    }
     if ((run.record.stuck?.failures ?? 0) >= STUCK_QUERIES_FAIL) {
       const message = `workflow ${workflowId} is stuck and cannot answer: ${run.record.stuck?.failure.message}`;
       return refused("NOT_READY", message, workflowId);
     }
     this.#inbox.ask(run, { query }, at);
-    return { ok: true, askedId: `${run.record.runId}/${query.queryId}` };
+    return { ok: true, askedId: `${workflowId}/${query.queryId}` };
   }
 
-  /** Answered by effects under `<runId>/<updateId>`: `known` where this update was answered before. */
+  /** Whoever asked has gone. What nobody waits for keeps no closed run in memory and no worker busy. */
+  withdrawQuery(workflowId: WorkflowId, queryId: string, at: number): void {
+    const run = this.#ledger.runs.of(workflowId);
+    if (run === undefined) return;
+    const { runId } = run.record;
+    this.#inbox.settle(runId, { queryIds: [queryId] });
+    const activation = this.#inbox.activationOf(runId);
+    if (!isClosed(run.record) || this.#inbox.askedOf(runId).queries.length > 0 || activation === undefined) return;
+    this.#ledger.dropTask(activation, at);
+    if (!this.#ledger.tasks.has(workflowId)) this.#ledger.runs.forget(workflowId);
+  }
+
+  /** Answered by effects under `<workflowId>/<updateId>`: `known` where this update was answered before. */
   update(
     workflowId: WorkflowId,
     update: UpdateRequest,
     at: number,
-  ): Asked<{ readonly askedId: string; readonly known: AskedOutcome | null }> {
+  ): Asked<{ readonly askedId: string; readonly known: KnownUpdate | null }> {
     const any = this.#ledger.runs.of(workflowId);
     const before = any?.record.updates[update.updateId];
     if (any !== undefined && before !== undefined) {
-      return { ok: true, askedId: `${any.record.runId}/${update.updateId}`, known: outcomeOf(before, any) };
+      return { ok: true, askedId: `${workflowId}/${update.updateId}`, known: standingOf(before, any) };
     }
     const found = this.#openRun(workflowId);
     if (!found.ok) return found;
     const { record } = found.run;
-    const askedId = `${record.runId}/${update.updateId}`;
+    const askedId = `${workflowId}/${update.updateId}`;
     const asked = this.#inbox.askedOf(record.runId).updates;
     if (asked.some(({ updateId }) => updateId === update.updateId)) return { ok: true, askedId, known: null };
-    if (record.closing)
+    if (this.#isClosing(found.run))
       return refused("NOT_READY", `workflow ${workflowId} is closing; ask again in a moment.`, workflowId);
     const updates = Object.values(record.updates);
     const inFlight = updates.filter(({ state }) => state === "accepted").length + asked.length;
@@ -93,7 +109,7 @@ export class RunRequests {
     const { record } = run;
     const isAsked =
       record.cancelRequested ||
-      record.buffered.some((event) => (event as { type: string }).type === "WorkflowExecutionCancelRequested");
+      record.buffered.some(({ type }) => type === "WorkflowExecutionCancelRequested");
     if (isClosed(record) || isAsked) return;
     this.#inbox.receive(run, { type: "WorkflowExecutionCancelRequested", at }, at);
   }
@@ -105,8 +121,17 @@ export class RunRequests {
     return found;
   }
 
+  /** A close was refused and a worker is at it again: one more event, and it would be refused again. */
+  #isClosing(run: OpenRun): boolean {
+    return run.record.closing && this.#inbox.isOut(run);
+  }
+
   #openRun(workflowId: WorkflowId): Asked<{ readonly run: OpenRun }> {
     const run = this.#ledger.runs.of(workflowId);
+    if (run === undefined && this.#ledger.tasks.get(workflowId)?.state === "waiting") {
+      const message = `workflow ${workflowId} waits for its dependencies and has no run yet; ask again when it has started, or cancel it.`;
+      return refused("NOT_READY", message, workflowId);
+    }
     if (run === undefined) return unknown(workflowId);
     if (isClosed(run.record)) {
       return refused(
@@ -120,18 +145,17 @@ export class RunRequests {
 }
 
 /** After this many failures in a row a query would wait for ever. */
-const STUCK_QUERIES_FAIL = 3;
+export const STUCK_QUERIES_FAIL = 3;
 
-function outcomeOf(
-  update: { readonly state: "accepted" | "completed"; readonly output?: unknown; readonly failure?: unknown },
-  run: OpenRun,
-): AskedOutcome {
-  if (update.state === "accepted") {
-    if (!isClosed(run.record)) return { state: "accepted" };
-    return { state: "runClosed", message: `run ${run.record.runId} closed before the update was finished` };
-  }
-  if (update.failure !== undefined) return { state: "failed", failure: update.failure as never };
-  return { state: "completed", output: update.output ?? null };
+/** `completed`: how is in the history of the run. */
+export type KnownUpdate =
+  | Extract<AskedOutcome, { state: "accepted" | "runClosed" }>
+  | { readonly state: "completed"; readonly runId: RunId };
+
+function standingOf(update: { readonly state: "accepted" | "completed" }, { record }: OpenRun): KnownUpdate {
+  if (update.state === "completed") return { state: "completed", runId: record.runId };
+  if (!isClosed(record)) return { state: "accepted" };
+  return { state: "runClosed", message: `run ${record.runId} closed before the update was finished` };
 }
 
 function unknown(workflowId: WorkflowId): { readonly ok: false; readonly refusal: Refusal } {

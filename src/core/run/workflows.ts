@@ -11,7 +11,6 @@ import type { RunRecord } from "../../protocol/run-record.js";
 import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { FollowUp, Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
-import { hasFired } from "./next-run-deadline.js";
 import { revivedRun } from "./revive.js";
 import { newRunId, RunAnswers } from "./run-answers.js";
 import { isClosed, type OpenRun } from "./run-book.js";
@@ -53,6 +52,9 @@ export class Workflows {
       for (const seq of Object.keys(record.outstanding)) {
         this.#ledger.addFollowUp({ kind: "carryOut", workflowId, runId: record.runId, seq: Number(seq) });
       }
+      for (const { taskId, cancelRequested } of Object.values(record.activities)) {
+        if (cancelRequested) this.#ledger.addFollowUp({ kind: "release", taskId });
+      }
       const unseen = record.lastEventId > (record.answered?.eventId ?? 0) || record.buffered.length > 0;
       if (unseen) this.#inbox.wake(run, at);
     }
@@ -85,14 +87,13 @@ export class Workflows {
   /** Gives what waited its place in the history: the worker is about to be sent it. */
   beforeActivation(task: TaskRecord, at: number): void {
     const run = this.#runOf(task);
-    if (run === undefined || run.record.buffered.length === 0) return;
-    const events = this.#inbox.flushed(run.record.buffered as NewHistoryEvent[]);
-    this.#ledger.runs.commit(run, { at, events, set: { buffered: [] } });
+    if (run !== undefined) this.#inbox.place(run, at);
   }
 
   /** The worker that has the run in its memory. */
   stickyAgentOf(task: TaskRecord): AgentId | undefined {
-    return this.#runOf(task)?.record.answered?.agentId;
+    // Whoever was given it and did not answer is not asked first again.
+    return task.failure === null ? this.#runOf(task)?.record.answered?.agentId : undefined;
   }
 
   /** What the worker of an activation is sent; null where it is no longer under way. */
@@ -145,8 +146,8 @@ export class Workflows {
     const { runs } = this.#ledger;
     const due = runs.deadlines.takeDue(at);
     if (due === null) return false;
-    const run = runs.of(due.item.spec.workflowId);
-    if (run === undefined || run.record !== due.item) return true;
+    const run = due.item;
+    if (runs.of(run.record.spec.workflowId) !== run) return true;
     switch (due.deadline.kind) {
       case "timer":
         this.#fireTimers(run, at);
@@ -161,7 +162,7 @@ export class Workflows {
         runs.commit(run, { at, set: { notBefore: null } });
         this.#inbox.wake(run, at);
     }
-    runs.deadlines.update(run.record);
+    runs.deadlines.update(run);
     return true;
   }
 
@@ -194,7 +195,7 @@ export class Workflows {
     const { spec } = workflow;
     const { memo = {}, searchAttributes = {}, signal } = spec.run ?? {};
     const { record, started } = newRun({
-      spec: firstSpec(workflow, runId, at),
+      spec: firstSpec(workflow, runId),
       runId,
       at,
       input: spec.input,
@@ -221,8 +222,9 @@ export class Workflows {
     const run = this.#ledger.runs.open(role.workflowId, role.runId);
     if (role.kind === "workflowTask") {
       // It ended without an answer: too many workers were lost with it.
-      if (run === undefined) this.#ledger.dropTask(task, at);
-      else this.#answers.fail(run, task, task.failure ?? { type: "AGENT_LOST", message: "its workers were lost" }, at);
+      const failure = task.failure ?? { type: "AGENT_LOST", message: "its workers were lost" };
+      if (run === undefined) this.#answers.giveUpClosed(task, failure, at);
+      else this.#answers.fail(run, task, failure, at);
       return;
     }
     const { seq } = role;
@@ -237,10 +239,7 @@ export class Workflows {
   }
 
   #fireTimers(run: OpenRun, at: number): void {
-    const due = Object.entries(run.record.timers)
-      .filter(([seq, fireAt]) => fireAt <= at && !hasFired(run.record, Number(seq)))
-      .sort(([a, atA], [b, atB]) => atA - atB || Number(a) - Number(b));
-    for (const [seq] of due) this.#inbox.receive(run, { type: "TimerFired", at, seq: Number(seq) }, at);
+    for (const seq of run.timers.takeDue(at)) this.#inbox.receive(run, { type: "TimerFired", at, seq }, at);
   }
 
   #timeOut(run: OpenRun, timeoutType: "run" | "execution", at: number): void {
@@ -262,16 +261,20 @@ export class Workflows {
     this.#close.close(run, { type: "WorkflowExecutionTimedOut", at, timeoutType, newRunId: newRun }, { next });
   }
 
-  /** What a closed run left behind: activities are cancelled, steps dropped, children treated by their policy. */
+  /**
+   * What a run gave up or left behind: activities are cancelled, steps dropped, children treated by their policy. Not
+   * what another one has under the same id.
+   */
   #release(task: TaskRecord, at: number): void {
     const { role, run } = task.spec;
     if (role?.kind === "workflowTask") this.#ledger.dropTask(task, at);
     else if (role?.kind === "step") {
       this.#ledger.commitTask(task, { type: "CancelRequested", at });
-      this.#ledger.dropTask(task, at);
+      // One that nobody had yet ended with that, and is gone.
+      if (this.#ledger.tasks.has(task.spec.taskId)) this.#ledger.dropTask(task, at);
     } else if (role?.kind === "activity") {
       this.#ledger.commitTask(task, { type: "CancelRequested", at });
-    } else if (role?.kind === "workflow" && run?.parent !== undefined) {
+    } else if (role?.kind === "workflow" && run?.parent !== undefined && this.#isLeftOver(task.spec)) {
       const child = this.#ledger.runs.of(task.spec.taskId as WorkflowId);
       if (child === undefined || isClosed(child.record)) return;
       const { workflowId } = run.parent;
@@ -283,10 +286,13 @@ export class Workflows {
     }
   }
 
-  /** Whether a task's run, or a child's parent, is no more. */
+  /** Whether a task's run, or a child's parent, is no more, or has given it up. */
   #isLeftOver({ role, run }: TaskRecord["spec"]): boolean {
     if (role === undefined) return false;
-    if (role.kind !== "workflow") return this.#ledger.runs.open(role.workflowId, role.runId) === undefined;
+    if (role.kind !== "workflow") {
+      const of = this.#ledger.runs.open(role.workflowId, role.runId);
+      return of === undefined || (role.kind === "step" && of.record.steps[role.seq ?? 0] === undefined);
+    }
     if (run?.parent === undefined || run.parentClosePolicy === "abandon") return false;
     return this.#ledger.runs.open(run.parent.workflowId, run.parent.runId) === undefined;
   }

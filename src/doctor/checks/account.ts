@@ -26,7 +26,7 @@ export function checkAccount(facts: Facts, notes: Notes): void {
   }
   checkRights(facts, notes);
   if (account.known) checkRoom(facts, account.value, notes);
-  else if (!explainNoJetStream(account, notes)) notes.skip(account.why);
+  else if (dial.interruption !== null || !explainNoJetStream(account, notes)) notes.skip(account.why);
 }
 
 /** @returns whether there was something to explain */

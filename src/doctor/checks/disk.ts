@@ -26,13 +26,11 @@ function checkAccountRoom({ account }: Facts, notes: Notes): void {
   if (found === undefined) return;
   const { storageBytes, reservedBytes, storageBytesMax } = found;
   notes.see(`the account stores ${show(storageBytes)}${storageBytesMax < 0 ? "" : ` of ${show(storageBytesMax)}`}`);
-  const used = Math.max(storageBytes, reservedBytes);
-  const how = reservedBytes > storageBytes ? "reserved by limits of its streams" : "stored";
-  const level = levelOf(used, storageBytesMax);
+  const level = levelOfRoom(found, storageBytesMax);
   if (level === "fine") return;
   notes.find(
     level === "full" ? "disk/account-full" : "disk/account-near-limit",
-    `Of the ${show(storageBytesMax)} that the account may store, ${show(used)} are ${how}.`,
+    `Of the ${show(storageBytesMax)} that the account may store, ${show(storageBytes)} are stored and ${show(reservedBytes)} reserved by limits of its streams.`,
     "Raise the account's storage limit (max_file in its jetstream block), or delete what nobody needs. At the limit submissions are refused with STORAGE_FULL; none is lost.",
     { storageBytes, reservedBytes, storageBytesMax },
   );
@@ -46,7 +44,7 @@ function checkServerRoom({ host, account }: Facts, notes: Notes): void {
   if (limit === undefined || stored === null) return;
   const { storageBytes, reservedBytes } = stored;
   notes.see(`the server stores ${show(storageBytes)} of ${show(limit)}`);
-  const level = levelOf(Math.max(storageBytes, reservedBytes), limit);
+  const level = levelOfRoom(stored, limit);
   if (level === "fine") return;
   notes.find(
     level === "full" ? "disk/server-full" : "disk/server-near-limit",
@@ -105,6 +103,15 @@ function checkFolder(store: StoreFolderFacts, notes: Notes): void {
     "Make room. A server that meets the end of its disk freezes its streams without an error; keep jetstream.max_file below what the disk holds, so that it refuses first.",
     { path, freeBytes, totalBytes },
   );
+}
+
+/** What is only reserved keeps nobody from writing, but from making streams. */
+function levelOfRoom(
+  { storageBytes, reservedBytes }: { readonly storageBytes: number; readonly reservedBytes: number },
+  limit: number,
+): ReturnType<typeof levelOf> {
+  const stored = levelOf(storageBytes, limit);
+  return stored === "fine" && levelOf(reservedBytes, limit) !== "fine" ? "near" : stored;
 }
 
 /** @param limit negative or 0 is none */

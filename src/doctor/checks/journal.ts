@@ -22,6 +22,7 @@ export function checkJournal(facts: Facts, notes: Notes): void {
   const found = notes.need(store.journalStream);
   const before = notes.need(store.checkpointBefore);
   const checkpoint = notes.need(store.checkpoint);
+  if (found === null) notes.see("there is no journal");
   if (found === undefined || found === null || before === undefined || checkpoint === undefined) return;
   notes.see(`the journal holds ${found.messages} flushes and ends at ${found.lastSequence}`);
   checkEnd(found, before, checkpoint, notes);

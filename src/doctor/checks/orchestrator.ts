@@ -69,7 +69,7 @@ function checkVersions(leaders: readonly ServiceFacts[], { ownVersion, orchestra
 function explainNoAnswer(why: NotKnown, leaders: readonly ServiceFacts[], facts: Facts, notes: Notes): void {
   if (why.reason === "nobody") {
     reportNone(facts, notes);
-  } else if (why.reason === "silent") {
+  } else if (why.reason === "silent" && facts.dial.interruption === null) {
     const { connections } = facts.orchestrator;
     const who = connections.known
       ? connections.value.listeners.map(({ connection, name }) => `${name} ${connection}`)

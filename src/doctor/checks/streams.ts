@@ -13,9 +13,11 @@ const CONSUMERS_MIN = 4;
 const LAG_MAX = 1_000;
 
 export function checkStreams(facts: Facts, notes: Notes): void {
-  const { streams } = facts;
+  const { streams, dial } = facts;
   for (const one of streams) {
-    if (!one.stream.known && one.stream.reason === "silent") reportNoLeader(one.name, notes);
+    // Of a server that fell silent altogether, this says nothing.
+    const isSilent = !one.stream.known && one.stream.reason === "silent" && dial.interruption === null;
+    if (isSilent) reportNoLeader(one.name, notes);
     else notes.need(one.stream);
   }
   checkPresence(facts, notes);

@@ -1,5 +1,5 @@
 /** What an agent does with a task: the same for every agent of a run, whatever it is written with. */
-import type { Output, WorkOrder } from "../checker/history.js";
+import type { Output, WorkOrder } from "./history.js";
 
 export type Outcome =
   | { readonly status: "completed"; readonly output: Output }
