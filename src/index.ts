@@ -41,6 +41,7 @@ export type {
   WorkflowContext,
   WorkflowInfo,
 } from "./workflow/context.js";
+export { type DagBuilder, type DagDefinition, type DagTask, dag } from "./workflow/dag.js";
 export {
   type AnyWorkflow,
   type TaskDefinition,
@@ -59,4 +60,5 @@ export {
   TerminatedFailure,
   TimeoutFailure,
 } from "./workflow/failures.js";
+export { type MachineActor, type MachineOptions, machine } from "./workflow/machine.js";
 export type { InputOf, OutputOf, Schema } from "./workflow/standard-schema.js";

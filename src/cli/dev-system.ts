@@ -1,6 +1,6 @@
 /**
- * What `perdure dev` runs: the HTTP face, nats-server and the orchestrator, started in this order and stopped in
- * reverse. Each is a function around the rest, so that whatever ends a part ends those inside it first.
+ * What `perdure dev` runs: the HTTP face, nats-server, the orchestrator and a worker, started in this order and stopped
+ * in reverse. Each is a function around the rest, so that whatever ends a part ends those inside it first.
  */
 import { type Client, connectClient } from "../client/client.js";
 import { PerdureError } from "../errors.js";
@@ -9,10 +9,12 @@ import { createLogger, type Logger } from "../logger.js";
 import { type NatsServer, startNatsServer } from "../nats-server/start.js";
 import { type Orchestrator, startOrchestrator } from "../orchestrator/orchestrator.js";
 import { livenessFrom } from "../orchestrator/orchestrator-options.js";
+import type { AnyWorkflow } from "../workflow/definition.js";
 import type { DevOptions } from "./commands/dev.js";
 import { type ExitStatus, exitStatus } from "./exit-status.js";
 import { printLines, say } from "./messages.js";
 import type { Settings } from "./settings.js";
+import { loadWorkflows } from "./workflow-files.js";
 
 const LOG_LEVEL_DEFAULT = "warn";
 
@@ -20,6 +22,8 @@ const LOG_LEVEL_DEFAULT = "warn";
 export async function runDevSystem(settings: Settings, options: DevOptions): Promise<ExitStatus> {
   const { environment } = settings;
   const logger = createLogger(options.logLevel ?? environment.logLevel ?? LOG_LEVEL_DEFAULT);
+  // What is wrong in somebody's file is said before anything is started.
+  const workflows = options.workflows === undefined ? [] : await loadWorkflows(options.workflows);
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -28,7 +32,8 @@ export async function runDevSystem(settings: Settings, options: DevOptions): Pro
     await withHttpFace(options, logger, async (face) => {
       await withNatsServer(settings, options, stopping.signal, async (nats) => {
         await withOrchestrator(settings, options, nats, logger, async (orchestrator) => {
-          await untilStopped(settings, nats, orchestrator, face, stopping.signal);
+          const dev = { settings, nats, orchestrator, face, workflows, logger };
+          await untilStopped(dev, stopping.signal);
         });
       });
     });
@@ -114,13 +119,17 @@ async function withOrchestrator(
   }
 }
 
-async function untilStopped(
-  { namespace }: Settings,
-  nats: NatsServer,
-  orchestrator: Orchestrator,
-  { server, behind }: HttpFace,
-  signal: AbortSignal,
-): Promise<void> {
+interface DevSystem {
+  readonly settings: Settings;
+  readonly nats: NatsServer;
+  readonly orchestrator: Orchestrator;
+  readonly face: HttpFace;
+  readonly workflows: readonly AnyWorkflow[];
+  readonly logger: Logger;
+}
+
+async function untilStopped(dev: DevSystem, signal: AbortSignal): Promise<void> {
+  const { settings, nats, orchestrator, face } = dev;
   const stopped = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
@@ -131,16 +140,38 @@ async function untilStopped(
   const outcome = await Promise.race([orchestrator.leading.then(() => "leading" as const), stopped, ended]);
   if (outcome !== "leading") return;
 
-  const client = await connectClient({ servers: nats.url, namespace, name: "perdure dev" });
-  Object.assign(behind, { client, orchestrator });
+  const client = await connectClient({ servers: nats.url, namespace: settings.namespace, name: "perdure dev" });
+  Object.assign(face.behind, { client, orchestrator });
   try {
-    printLines([`ready ${nats.url} ${server.url}`]);
-    say(`nats-server ${nats.version} keeps everything in ${nats.storeDir}; Ctrl-C ends it`);
-    await Promise.race([stopped, ended]);
+    await withWorker(dev, async () => {
+      printLines([`ready ${nats.url} ${face.server.url}`]);
+      say(`nats-server ${nats.version} keeps everything in ${nats.storeDir}; Ctrl-C ends it`);
+      await Promise.race([stopped, ended]);
+    });
   } finally {
     // While there is somebody to answer what is under way.
-    await server.close();
+    await face.server.close();
     await client.close();
+  }
+}
+
+/** The same at each start, so that runs of a `dev` that was killed move over without waiting for it to be lost. */
+const WORKER_ID = "dev-worker";
+
+async function withWorker(
+  { settings, nats, workflows, logger }: DevSystem,
+  use: () => Promise<void>,
+): Promise<void> {
+  if (workflows.length === 0) return await use();
+  const { worker } = await import("../worker/worker.js");
+  const { namespace } = settings;
+  const running = await worker({ servers: nats.url, namespace, id: WORKER_ID, workflows, logger });
+  try {
+    say(`workflows run here: ${workflows.map(({ name }) => name).join(", ")}`);
+    await use();
+  } finally {
+    // Without its server it has nobody to hand its work back to.
+    await Promise.race([running.drain(), nats.exited]);
   }
 }
 

@@ -1,34 +1,79 @@
-/** Waits for a run's end, and says what happens in it meanwhile. */
+/** Waits for a workflow's end, and says what happens in its runs meanwhile, or what they wait for. */
 import type { RunHandle } from "../client/run-handle.js";
 import type { EndedTask } from "../client/task-outcome.js";
 import { eventText } from "./history-text.js";
 import { say } from "./messages.js";
 
 const LOOK_MS = 500;
+/** Without news for that long, people want to know what it waits for. */
+const QUIET_MS = 2_000;
 
-/** @throws PerdureError REQUEST_TIMED_OUT when `timeoutMs` passes; the run goes on */
-export async function followRun(handle: RunHandle, timeoutMs: number | undefined): Promise<EndedTask> {
-  let told = 0;
-  let runId = "";
-  const tell = async (): Promise<void> => {
-    const { run } = await handle.describe();
-    if (run === undefined) return;
-    // A chain goes on with another run, whose history begins anew.
-    if (run.runId !== runId) told = 0;
-    ({ runId } = run);
-    if (run.historyLength === told) return;
-    const events = await handle.history({ runId });
-    for (const event of events.slice(told)) {
-      const text = eventText(event);
-      if (text !== null) say(text);
-    }
-    told = events.length;
-  };
+export interface FollowOptions {
+  readonly timeoutMs: number | undefined;
+  /** Ends the watching, not the workflow. */
+  readonly signal: AbortSignal;
+}
+
+/** @throws PerdureError REQUEST_TIMED_OUT when `timeoutMs` passes, the signal's reason when it aborts; the run goes on */
+export async function followRun(handle: RunHandle, { timeoutMs, signal }: FollowOptions): Promise<EndedTask> {
+  const teller = new Teller(handle);
   // Only for looking on: the wait itself reports what is wrong.
-  const timer = setInterval(() => void tell().catch(() => undefined), LOOK_MS);
+  const timer = setInterval(() => void teller.look().catch(() => undefined), LOOK_MS);
   try {
-    return await handle.wait(timeoutMs === undefined ? {} : { timeoutMs });
+    const ended = await handle.wait(timeoutMs === undefined ? { signal } : { timeoutMs, signal });
+    await teller.look().catch(() => undefined);
+    return ended;
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** Says each event once, and each reason once as long as nothing happens. */
+class Teller {
+  readonly #handle: RunHandle;
+  #runId: string | null = null;
+  #told = 0;
+  #toldAt = performance.now();
+  #reason = "";
+  #looking: Promise<void> | null = null;
+
+  constructor(handle: RunHandle) {
+    this.#handle = handle;
+  }
+
+  /** One look at a time: a slow one is waited for. */
+  async look(): Promise<void> {
+    await this.#looking?.catch(() => undefined);
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { run, state, reason = "", endedAt } = await this.#handle.describe();
+    if (run !== undefined && run.runId !== this.#runId) {
+      // A chain goes on with another run, whose history begins anew; the old one's end is still to be told.
+      if (this.#runId !== null) await this.#tellEvents(this.#runId);
+      this.#runId = run.runId;
+      this.#told = 0;
+    }
+    if (run !== undefined && run.historyLength > this.#told) await this.#tellEvents(run.runId);
+    if (endedAt !== undefined || performance.now() - this.#toldAt < QUIET_MS) return;
+    // Sentences that count seconds are the same sentence.
+    const sentence = reason.replace(/[\d.]+ s\b/g, "");
+    if (sentence !== this.#reason) say(`workflow ${this.#handle.workflowId} is ${state}: ${reason}`);
+    this.#reason = sentence;
+  }
+
+  async #tellEvents(runId: string): Promise<void> {
+    const events = await this.#handle.history({ runId, afterEventId: this.#told });
+    for (const event of events) {
+      const text = eventText(event);
+      if (text !== null) say(text);
+      this.#toldAt = performance.now();
+      this.#reason = "";
+    }
+    this.#told = events.at(-1)?.eventId ?? this.#told;
   }
 }

@@ -13,6 +13,12 @@ import { addPs } from "./commands/ps.js";
 import { addShow } from "./commands/show.js";
 import { addStatus } from "./commands/status.js";
 import { addSubmit } from "./commands/submit.js";
+import { addHistory } from "./commands/history.js";
+import { addReplay } from "./commands/replay.js";
+import { addRun } from "./commands/run.js";
+import { addTerminate } from "./commands/terminate.js";
+import { addWorker } from "./commands/worker.js";
+import { addQuery, addSignal, addUpdate } from "./commands/workflow-messages.js";
 import { sayFault } from "./messages.js";
 import { parseDuration } from "./option-values.js";
 
@@ -48,11 +54,19 @@ export function createProgram(): Command {
   for (const add of [
     addDev,
     addOrchestrator,
+    addWorker,
+    addRun,
     addSubmit,
     addStatus,
     addPs,
     addShow,
+    addHistory,
+    addSignal,
+    addQuery,
+    addUpdate,
     addCancel,
+    addTerminate,
+    addReplay,
     addExplain,
     addAgents,
     addEvents,

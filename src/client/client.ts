@@ -23,6 +23,7 @@ import {
   type TaskView,
 } from "../protocol/task-message.js";
 import { Traceparent } from "../protocol/traceparent.js";
+import type { DagDefinition } from "../workflow/dag.js";
 import type { AnyWorkflow } from "../workflow/definition.js";
 import type { InputOf } from "../workflow/standard-schema.js";
 import type { ClientOptions } from "./client-options.js";
@@ -99,6 +100,12 @@ export interface Client {
     options?: StartOptions,
   ): Promise<RunHandle<Definition>>;
   start(workflowType: string, input?: unknown, options?: StartOptions): Promise<RunHandle>;
+  /** Submits all tasks of a dag, which is accepted whole or not at all; handles by the names of its tasks. */
+  startDag<Definition extends DagDefinition>(
+    definition: Definition,
+    input: InputOf<Definition["input"]>,
+    options?: { readonly dagId?: string },
+  ): Promise<ReadonlyMap<string, TaskHandle>>;
   /** A workflow that was started before, by whomever. */
   workflow<Definition extends AnyWorkflow>(definition: Definition, workflowId: string): RunHandle<Definition>;
   workflow(workflowId: string): RunHandle;
@@ -209,6 +216,16 @@ class ConnectedClient implements Client {
   ): Promise<RunHandle<Definition>> {
     const { taskId } = await this.submit(startOf(definition, input, options));
     return runHandle(this.#runHandleParts(), definition, taskId);
+  }
+
+  async startDag<Definition extends DagDefinition>(
+    definition: Definition,
+    input: InputOf<Definition["input"]>,
+    { dagId = randomUUID() }: { readonly dagId?: string } = {},
+  ): Promise<ReadonlyMap<string, TaskHandle>> {
+    const planned = definition.plan(dagId, input as never);
+    const handles = await this.submitAll(planned.map(({ key: _, ...task }) => task));
+    return new Map(planned.map(({ key }, index) => [key, handles[index] as TaskHandle]));
   }
 
   workflow<Definition extends AnyWorkflow>(

@@ -79,8 +79,11 @@ export interface RunHandle<Definition = AnyWorkflow> {
   cancel(): Promise<void>;
   /** Ends it at once; no code of it runs any more. */
   terminate(reason?: string): Promise<void>;
-  /** What happened so far, of the run that is open or was the last; or of the run that is named. */
-  history(options?: { readonly runId?: string }): Promise<readonly HistoryEvent[]>;
+  /**
+   * What happened so far, of the run that is open or was the last; or of the run that is named.
+   * @param options.afterEventId leaves out what is up to this event
+   */
+  history(options?: { readonly runId?: string; readonly afterEventId?: number }): Promise<readonly HistoryEvent[]>;
 }
 
 export class QueryFailedError extends Error {
@@ -219,11 +222,10 @@ export function runHandle<Definition extends AnyWorkflow>(
         what: `the termination of workflow ${workflowId}`,
       });
     },
-    history: async (options: { readonly runId?: string } = {}) => {
+    history: async (options: { readonly runId?: string; readonly afterEventId?: number } = {}) => {
       const events: HistoryEvent[] = [];
-      let runId = options.runId;
+      let { runId, afterEventId = 0 } = options;
       for (;;) {
-        const afterEventId = events.at(-1)?.eventId ?? 0;
         const page = await ask({
           subject: subjects.workflowHistory,
           body: JSON.stringify({ ...envelope(), afterEventId, runId }),
@@ -233,7 +235,8 @@ export function runHandle<Definition extends AnyWorkflow>(
         // A chain may go on meanwhile; the pages are of one run.
         ({ runId } = page);
         events.push(...page.events);
-        if (page.events.length === 0 || (events.at(-1)?.eventId ?? 0) >= page.lastEventId) return events;
+        afterEventId = events.at(-1)?.eventId ?? afterEventId;
+        if (page.events.length === 0 || afterEventId >= page.lastEventId) return events;
       }
     },
   };

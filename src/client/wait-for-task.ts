@@ -60,7 +60,7 @@ export function notEnded(task: TaskView, timeoutMs: number): PerdureError {
   const reason = task.reason === undefined ? "" : `: ${task.reason}`;
   return new PerdureError(
     "REQUEST_TIMED_OUT",
-    `task ${task.taskId} did not end within ${timeoutMs} ms and is ${task.state}${reason}. It goes on; wait again.`,
+    `${task.type.startsWith("workflow:") ? "workflow" : "task"} ${task.taskId} did not end within ${timeoutMs} ms and is ${task.state}${reason}. It goes on; wait again.`,
     { details: { taskId: task.taskId, state: task.state, attempt: task.attempt, timeoutMs } },
   );
 }

@@ -3,7 +3,7 @@ import { canonicalJson } from "../protocol/canonical-json.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { TaskId } from "../protocol/ids.js";
 import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
-import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX } from "../protocol/limits.js";
+import { FIELD_BYTES_MAX, FLUSH_BYTES_MAX, TASK_BYTES_MAX, WORKFLOW_BYTES_MAX } from "../protocol/limits.js";
 import type { TaskRecord, TaskSpec } from "../protocol/task-record.js";
 import { findCycle } from "../scheduler/dependency-graph.js";
 
@@ -111,14 +111,19 @@ function sizeRefusal({ bytes: messageBytes, fresh }: Candidate): Refusal | null 
       const refused =
         tooLarge(spec, "input", jsonBytes(spec.input), FIELD_BYTES_MAX) ??
         tooLarge(spec, "metadata", jsonBytes(spec.metadata), FIELD_BYTES_MAX) ??
-        tooLarge(spec, "whole", jsonBytes(spec), TASK_BYTES_MAX);
+        tooLarge(spec, "memo", jsonBytes(spec.run?.memo), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "searchAttributes", jsonBytes(spec.run?.searchAttributes), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "signal", jsonBytes(spec.run?.signal), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "whole", jsonBytes(spec), spec.run === undefined ? TASK_BYTES_MAX : WORKFLOW_BYTES_MAX);
       if (refused !== null) return refused;
     }
   }
   if (fresh.length <= 1) return null;
   // A batch is accepted in one piece, so its facts have to fit into one journal message.
   const factOverheadBytes = 200;
-  const bytes = fresh.reduce((sum, spec) => sum + jsonBytes(spec) + factOverheadBytes, 0);
+  // A workflow's first event says the same once more.
+  const factBytes = (spec: TaskSpec) => (spec.run === undefined ? 1 : 2) * (jsonBytes(spec) + factOverheadBytes);
+  const bytes = fresh.reduce((sum, spec) => sum + factBytes(spec), 0);
   if (bytes <= FLUSH_BYTES_MAX) return null;
   return refuse(
     "BATCH_TOO_LARGE",
@@ -129,7 +134,7 @@ function sizeRefusal({ bytes: messageBytes, fresh }: Candidate): Refusal | null 
 
 function tooLarge(
   spec: TaskSpec,
-  part: "input" | "metadata" | "whole",
+  part: "input" | "metadata" | "memo" | "searchAttributes" | "signal" | "whole",
   bytes: number,
   maximumBytes: number,
 ): Refusal | null {

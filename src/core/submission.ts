@@ -55,6 +55,8 @@ export function admit(
   settings: CoreSettings,
   request: SubmissionRequest,
 ): Admitted | { readonly ok: false; readonly refusal: Refusal } {
+  const misplaced = misplacedField(request);
+  if (misplaced !== null) return { ok: false, refusal: misplaced };
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
   const verdicts = verdictsOf(request, specs, known);
@@ -79,8 +81,30 @@ export function admit(
     fresh: inDependencyOrder(fresh),
     retained: retainedBy(ledger, request, fresh),
     terminate: [...verdicts.terminating],
-    signal: specs.filter((spec) => spec.run?.signal !== undefined && known(spec.taskId)?.state === "open" && verdicts.existing.has(spec.taskId)),
+    signal: specs.filter(
+      (spec) =>
+        spec.run?.signal !== undefined && known(spec.taskId)?.state === "open" && verdicts.existing.has(spec.taskId),
+    ),
   };
+}
+
+const runOnlyFields = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"] as const;
+
+/** What is said of runs would be lost on a task. */
+function misplacedField(request: SubmissionRequest): Refusal | null {
+  for (const [index, task] of request.tasks.entries()) {
+    const isWorkflow = task.type.startsWith(WORKFLOW_TYPE_PREFIX);
+    const taskId = taskIdOf(request, index);
+    if (isWorkflow && task.type.slice(WORKFLOW_TYPE_PREFIX.length).trim() === "") {
+      const message = `task ${taskId} is of type "${task.type}", which names no workflow; nothing was accepted.`;
+      return { code: "INVALID_MESSAGE", message, details: { taskId, field: "type" } };
+    }
+    const field = isWorkflow ? undefined : runOnlyFields.find((name) => task[name] !== undefined);
+    if (field === undefined) continue;
+    const message = `task ${taskId} has \`${field}\`, which only workflows have, and its type "${task.type}" is none; nothing was accepted. Leave it out, or submit the type as "${WORKFLOW_TYPE_PREFIX}<name>".`;
+    return { code: "INVALID_MESSAGE", message, details: { taskId, field } };
+  }
+  return null;
 }
 
 /** What the ids of workflows that are known already mean. */

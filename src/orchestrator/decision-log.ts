@@ -46,6 +46,7 @@ export class DecisionLog {
   readonly #agentLines: Readonly<Record<AgentFactType, SampledLog>>;
   readonly #replaced: SampledLog;
   readonly #flapping: SampledLog;
+  readonly #runWarnings: ReadonlyMap<string, SampledLog>;
 
   constructor(logger: Logger, records: DecidedRecords) {
     this.#logger = logger;
@@ -59,6 +60,16 @@ export class DecisionLog {
       AgentLost: new SampledLog(logger, "warn", "agent lost; its work goes to others"),
       AgentGone: new SampledLog(logger, "info", "agent said goodbye"),
     };
+    this.#runWarnings = new Map([
+      [
+        "WORKFLOW_STUCK",
+        new SampledLog(logger, "warn", "a run cannot go on; it is tried again, and when a worker registers"),
+      ],
+      [
+        "WORKFLOW_HISTORY_LARGE",
+        new SampledLog(logger, "warn", "a run's history grows long; it should continue as new"),
+      ],
+    ]);
     this.#flapping = new SampledLog(logger, "error", "agent id goes from process to process; it gets no work");
     this.#replaced = new SampledLog(
       logger,
@@ -68,7 +79,7 @@ export class DecisionLog {
   }
 
   /** What to write once the decision is on disk; null where nobody would read it. */
-  linesOf({ facts }: Outbox): OnDurable | null {
+  linesOf({ facts, effects }: Outbox): OnDurable | null {
     const tellsTasks = this.#logger.isLevelEnabled("debug");
     let lines: Write[] | null = null;
     for (const fact of facts) {
@@ -76,6 +87,15 @@ export class DecisionLog {
       if (line === null) continue;
       lines ??= [];
       lines.push(line);
+    }
+    for (const effect of effects) {
+      const log = effect.kind === "broadcastEvent" ? this.#runWarnings.get(effect.eventType) : undefined;
+      if (log === undefined || effect.kind !== "broadcastEvent") continue;
+      const { taskId: workflowId, runId, error, events } = effect.payload;
+      lines ??= [];
+      lines.push((sequence) =>
+        log.write({ workflowId, runId, events, code: Object(error).type, reason: Object(error).message, sequence }),
+      );
     }
     if (lines === null) return null;
     const written = lines;

@@ -129,7 +129,7 @@ export class Materializer {
   /** Copies all there is, so that the next leader has nothing to replay. To be called after `stop`. */
   async finish(): Promise<void> {
     do await this.#copy(0);
-    while (this.#options.ledger.dirtyTasks.size > 0);
+    while (this.#options.ledger.dirtyTasks.size > 0 || this.#options.runs.isDirty);
   }
 
   /** Copies what was decided so far, but for live tasks younger than `youngMs`. */
@@ -253,8 +253,8 @@ export class Materializer {
     tally.copiedRecords.ended += picture.ended.length;
     tally.copiedRecords.agents += picture.agents.length;
     this.#noteEnded(picture.ended, endedLengths);
-    this.#forgetSurplus();
     this.#options.runs.written(runs);
+    this.#forgetSurplus();
     await this.#sweep.checkpointed(checkpoint.liveFrom, signal);
   }
 

@@ -9,12 +9,19 @@ import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import type { StoredResult } from "../jetstream/results-reader.js";
 import { type Logger, SampledLog } from "../logger.js";
+import type { ActivationAnswer } from "../protocol/activation.js";
 import { TaskResult, TaskResultMessage } from "../protocol/agent-message.js";
 import { decodeMessage, decodeRequest } from "../protocol/decode.js";
 import type { Failure } from "../protocol/failure.js";
 import type { AgentId } from "../protocol/ids.js";
 import { jsonBytes, mayExceed } from "../protocol/json-bytes.js";
-import { FAILURE_MESSAGE_MAX, FAILURE_STACK_MAX, FIELD_BYTES_MAX } from "../protocol/limits.js";
+import {
+  ANSWER_BYTES_MAX,
+  COMMAND_BYTES_MAX,
+  FAILURE_MESSAGE_MAX,
+  FAILURE_STACK_MAX,
+  FIELD_BYTES_MAX,
+} from "../protocol/limits.js";
 import type { Parsed } from "../protocol/parse.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { CommitLoop } from "./commit-loop.js";
@@ -84,7 +91,9 @@ function readResult(data: Uint8Array): Parsed<TaskResult> {
 
 /** Keeps what an agent said within what a record can hold. */
 function bounded(result: TaskResult, messageBytes: number): TaskResult {
-  const { output, error, ...claim } = result;
+  const { output, error, activation, ...claim } = result;
+  const tooLarge = activation === undefined ? null : answerTooLarge(activation, messageBytes);
+  if (tooLarge !== null) return { ...claim, status: "failed", error: { type: "PAYLOAD_TOO_LARGE", message: tooLarge } };
   if (mayExceed(messageBytes, FIELD_BYTES_MAX)) {
     const bytes = jsonBytes(output);
     if (bytes > FIELD_BYTES_MAX) {
@@ -93,6 +102,21 @@ function bounded(result: TaskResult, messageBytes: number): TaskResult {
     }
   }
   return error === undefined ? result : { ...result, error: shortened(error) };
+}
+
+/** What a worker asks for has to fit into the journal, each command with what follows from it. */
+function answerTooLarge(answer: ActivationAnswer, messageBytes: number): string | null {
+  if (!mayExceed(messageBytes, COMMAND_BYTES_MAX)) return null;
+  const bytes = jsonBytes(answer);
+  // The next run begins in the same journal message.
+  const continues = answer.commands.some(({ type }) => type === "ContinueAsNew");
+  const maximum = continues ? COMMAND_BYTES_MAX : ANSWER_BYTES_MAX;
+  if (bytes > maximum) {
+    return `the workflow's code asked for ${bytes} bytes of JSON at once and may ask for ${maximum}. Start less at a time, or store large values elsewhere and pass references.`;
+  }
+  const large = answer.commands.find((command) => jsonBytes(command) > COMMAND_BYTES_MAX);
+  if (large === undefined) return null;
+  return `a ${large.type} of the workflow's code has ${jsonBytes(large)} bytes of JSON and may have ${COMMAND_BYTES_MAX}. Store large values elsewhere and pass references.`;
 }
 
 function shortened(error: Failure): Failure {

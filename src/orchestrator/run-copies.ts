@@ -21,7 +21,13 @@ export interface RunPicture {
   /** Closed runs some of whose chunks were written before, without a time to live. */
   readonly expiring: RunId[];
   /** What memory may let go of once all of it is written. */
-  readonly written: { readonly run: OpenRun; readonly upTo: number; readonly workflowId: WorkflowId }[];
+  readonly written: {
+    readonly run: OpenRun;
+    readonly upTo: number;
+    /** As the picture shows it; it may have closed since. */
+    readonly closed: boolean;
+    readonly workflowId: WorkflowId;
+  }[];
 }
 
 export class RunCopies {
@@ -60,7 +66,8 @@ export class RunCopies {
     let complete = journalSequence;
     const dirty = this.#runs.dirty;
     this.#runs.dirty = new Map();
-    for (const run of this.#runs.superseded.splice(0)) this.#takeHistory(run, picture);
+    // They stay there for those who ask until they are written.
+    for (const run of this.#runs.superseded) this.#takeHistory(run, picture);
     for (const [workflowId, since] of dirty) {
       const run = this.#runs.of(workflowId);
       if (run === undefined) {
@@ -86,24 +93,27 @@ export class RunCopies {
 
   /** What was written needs no place in memory, unless a worker has not seen it yet. */
   written({ written }: RunPicture): void {
-    for (const { run, upTo } of written) {
+    for (const { run, upTo, closed } of written) {
       const { record } = run;
-      if (isClosed(record)) {
-        this.#storedUpTo.delete(record.runId);
-        run.tail = [];
-        continue;
-      }
-      this.#storedUpTo.set(record.runId, upTo);
-      const seen = Math.min(upTo, record.answered?.eventId ?? 0);
+      if (closed) this.#storedUpTo.delete(record.runId);
+      else this.#storedUpTo.set(record.runId, upTo);
+      // No worker will be sent the events of a run that has closed.
+      const seen = isClosed(record) ? upTo : Math.min(upTo, record.answered?.eventId ?? 0);
       run.tail = run.tail.filter((event) => event.eventId > seen);
     }
+    this.#runs.superseded = this.#runs.superseded.filter(({ tail }) => tail.length > 0);
   }
 
   /** After a copy that failed. */
-  notWritten({ written }: RunPicture, since: number): void {
+  notWritten({ written, records }: RunPicture, since: number): void {
     for (const { run, workflowId } of written) {
       if (this.#runs.of(workflowId) === run) this.#runs.dirty.set(workflowId, since);
-      else this.#runs.superseded.push(run);
+    }
+    for (const { key, value } of records) {
+      if (value !== null) continue;
+      // Whether the key went is unknown: it is taken out again, or the run would be open after the next start.
+      this.#liveKeys.add(key as WorkflowId);
+      this.#runs.dirty.set(key as WorkflowId, since);
     }
   }
 
@@ -112,8 +122,8 @@ export class RunCopies {
     const { runId } = record;
     const stored = this.#storedUpTo.get(runId) ?? 0;
     const fresh = tail.filter((event) => event.eventId > stored);
-    picture.written.push({ run, upTo: record.lastEventId, workflowId: record.spec.workflowId });
     const closed = isClosed(record);
+    picture.written.push({ run, upTo: record.lastEventId, closed, workflowId: record.spec.workflowId });
     for (const chunk of chunksOf(fresh)) {
       const key = chunkKey(runId, chunk[0]?.eventId ?? 1);
       const value = JSON.stringify(chunk);

@@ -83,13 +83,13 @@ export class WorkflowIntake {
 
   #cancel(taskId: WorkflowId, respond: Respond): void {
     const { core, clock, answering } = this.#options;
-    const run = core.ledger.runs.of(taskId);
-    if (run === undefined) {
+    const workflow = core.ledger.tasks.get(taskId);
+    if (workflow?.spec.role?.kind !== "workflow") {
       answering.refuse(respond, unknownWorkflow(taskId));
       return;
     }
     core.cancel(taskId, clock.now());
-    answering.answer(respond, { taskId, runId: run.record.runId });
+    answering.answer(respond, { taskId, runId: core.ledger.runs.of(taskId)?.record.runId });
   }
 
   #terminate({ taskId, reason }: WorkflowTerminateRequest, respond: Respond): void {
@@ -103,16 +103,19 @@ export class WorkflowIntake {
     else answering.refuse(respond, asked.refusal);
   }
 
+  /** Takes a run that closed and left memory back into it, for a question. */
+  async #revive(taskId: WorkflowId): Promise<void> {
+    const { core, endedTasks, histories } = this.#options;
+    const workflow = core.ledger.tasks.get(taskId) ?? (await endedTasks.get(taskId));
+    if (workflow?.lastRunId == null) return;
+    const events = await histories.read(taskId, workflow.lastRunId);
+    // It may have been started again while its history was read.
+    if (core.ledger.runs.of(taskId) === undefined) core.workflows.revive(workflow, events);
+  }
+
   async #query({ taskId, name, input, messageId }: WorkflowQueryRequest, respond: Respond): Promise<void> {
-    const { core, clock, answering, asked, endedTasks, histories } = this.#options;
-    if (core.ledger.runs.of(taskId) === undefined) {
-      const workflow = core.ledger.tasks.get(taskId) ?? (await endedTasks.get(taskId));
-      if (workflow?.lastRunId != null) {
-        const events = await histories.read(taskId, workflow.lastRunId);
-        // It may have been started again while its history was read.
-        if (core.ledger.runs.of(taskId) === undefined) core.workflows.revive(workflow, events);
-      }
-    }
+    const { core, clock, answering, asked } = this.#options;
+    if (core.ledger.runs.of(taskId) === undefined) await this.#revive(taskId);
     const query = core.query(taskId, { queryId: messageId, name, input }, clock.now());
     if (!query.ok) {
       answering.refuse(respond, query.refusal);
@@ -135,13 +138,14 @@ export class WorkflowIntake {
       return "answered";
     };
     const giveUp = (): void => {
+      core.withdrawQuery(taskId, messageId, clock.now());
       const message = `no worker answered query ${name} of workflow ${taskId} within ${QUERY_TIMEOUT_MS} ms. Look whether a worker with its code is there: perdure explain ${taskId}`;
       answering.refuse(respond, { code: "REQUEST_TIMED_OUT", message, details: { taskId } });
     };
     asked.add(query.askedId, QUERY_TIMEOUT_MS, settle, giveUp);
   }
 
-  #update(request: WorkflowUpdateRequest, respond: Respond): void {
+  async #update(request: WorkflowUpdateRequest, respond: Respond): Promise<void> {
     const { core, clock, answering, asked } = this.#options;
     const { taskId, name, input, waitFor, timeoutMs } = request;
     const updateId = request.updateId ?? request.messageId;
@@ -171,9 +175,25 @@ export class WorkflowIntake {
           return "answered";
       }
     };
-    if (update.known !== null && settle(update.known) === "answered") return;
+    const { known } = update;
+    if (known !== null) {
+      const outcome = known.state === "completed" ? await this.#outcomeOf(taskId, known.runId, updateId) : known;
+      if (settle(outcome) === "answered") return;
+    }
     const patienceMs = Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX);
     asked.add(update.askedId, patienceMs, settle, () => reply({ stage }));
+  }
+
+  async #outcomeOf(taskId: WorkflowId, runId: RunId, updateId: string): Promise<AskedOutcome> {
+    for (const event of await this.#options.histories.read(taskId, runId)) {
+      if (event.type !== "WorkflowExecutionUpdateCompleted" || event.updateId !== updateId) continue;
+      if (event.failure !== undefined) return { state: "failed", failure: event.failure };
+      return { state: "completed", output: event.output ?? null };
+    }
+    return {
+      state: "runClosed",
+      message: `the outcome of update ${updateId} of workflow ${taskId} is not kept any more`,
+    };
   }
 
   async #history({ taskId, runId, afterEventId }: WorkflowHistoryRequest, respond: Respond): Promise<void> {

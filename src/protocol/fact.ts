@@ -38,6 +38,11 @@ export const agentFactTypes = [
 
 const at = z.int();
 
+/** What a fact leaves out it does not change: the defaults that older records need have no place here. */
+const TaskFields = TaskRecord.omit({ spec: true, submittedAt: true, order: true })
+  .partial()
+  .extend({ heartbeatDeadlineAt: z.int().nullable().optional(), lastRunId: TaskId.nullable().optional() });
+
 export const Fact = z.discriminatedUnion("type", [
   /** `state` is where it starts: `waiting` for dependencies, or `queued`. */
   z.object({
@@ -53,7 +58,7 @@ export const Fact = z.discriminatedUnion("type", [
     type: z.enum(taskFactTypes),
     at,
     taskId: TaskId,
-    set: TaskRecord.omit({ spec: true, submittedAt: true, order: true }).partial(),
+    set: TaskFields,
   }),
   /** A task of the engine's own (an activation, a step) that is over: nothing of it is kept. */
   z.object({ type: z.literal("TaskDropped"), at, taskId: TaskId }),

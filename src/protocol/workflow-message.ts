@@ -17,7 +17,12 @@ export const WorkflowSignalRequest = z.object({
 export type WorkflowSignalRequest = z.infer<typeof WorkflowSignalRequest>;
 
 /** Signals and cancellations are durable when they are answered with this. */
-export const WorkflowReply = z.object({ ...envelopeFields, taskId: WorkflowId, runId: RunId });
+export const WorkflowReply = z.object({
+  ...envelopeFields,
+  taskId: WorkflowId,
+  /** None where a workflow was cancelled that still waited for its dependencies. */
+  runId: RunId.optional(),
+});
 export type WorkflowReply = z.infer<typeof WorkflowReply>;
 
 export const WorkflowQueryRequest = z.object({ ...base, name: MessageName, input: JsonValue.optional() });

@@ -3,15 +3,16 @@ import { AnsweredActivation } from "../agent/answered-activation.js";
 import type { AttemptContext } from "../agent/attempt.js";
 import { TaskFailure } from "../agent/task-failure.js";
 import type { Logger } from "../logger.js";
-import type { Activation, ActivationAnswer, StepAssignment } from "../protocol/activation.js";
+import type { Activation, StepAssignment } from "../protocol/activation.js";
 import type { TaskAssignment } from "../protocol/agent-message.js";
+import type { Command } from "../protocol/command.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { RunId, TaskId, WorkflowId } from "../protocol/ids.js";
-import { closeCommandTypes } from "../replay/close-commands.js";
-import { NondeterminismError } from "../replay/command-match.js";
-import { Execution } from "../replay/execution.js";
+import { NondeterminismError } from "../replay/errors.js";
+import { untilQuiet } from "../replay/until-quiet.js";
 import type { AnyWorkflow } from "../workflow/definition.js";
 import { WorkflowRun } from "../workflow/workflow-run.js";
+import { callingPlace } from "./calling-code.js";
 import type { HistorySource } from "./history-source.js";
 import { type BegunStep, beginSteps, runStep } from "./step-executor.js";
 import type { CachedRun, WorkflowCache } from "./workflow-cache.js";
@@ -27,6 +28,8 @@ export class Activations {
   readonly #options: ActivationsOptions;
   /** Runs that are being worked on: of one run never two activations at a time. */
   readonly #busy = new Map<RunId, Promise<unknown>>();
+  /** What was warned of, and where. */
+  readonly #warned = new Set<string>();
 
   constructor(options: ActivationsOptions) {
     this.#options = options;
@@ -55,41 +58,50 @@ export class Activations {
     const { cache } = this.#options;
     const { runId, workflowId } = activation;
     let cached: CachedRun;
-    let answer: ActivationAnswer;
+    let asked: readonly Command[];
     try {
-      const { run, events } = await this.#runFor(activation);
-      cached = run;
+      const { known, events } = await this.#runFor(activation);
+      cached = known;
       cache.drop(runId);
-      answer = await cached.execution.activate(activation, events);
+      asked = await cached.run.execution.activate(activation, events);
     } catch (thrown) {
       cache.drop(runId);
       this.#options.logger.error({ err: thrown, workflowId, runId }, "a workflow's code cannot go on; its run is held");
       throw asTaskFailure(thrown);
     }
-    const { commands, outcomes, under } = await beginSteps(runId, answer.commands, cached.run.context.steps);
-    if (!commands.some(({ type }) => closeCommandTypes.has(type))) {
-      // An answer to queries alone is no step forward: the run is where the answer before it left it.
-      if (!activation.queriesOnly) cached.token = context.token;
-      cache.put(runId, cached);
-    }
+    const { execution, steps } = cached.run;
+    const queries = execution.answer(activation.queries);
+    // Steps of a run that closes are nobody's any more.
+    if (execution.closed) return new AnsweredActivation({ commands: [...asked], steps: [], queries });
+    const { commands, outcomes, under } = await beginSteps(runId, asked, steps);
+    cached.token = context.token;
+    cache.put(runId, cached);
     // Behind the answer, so that the orchestrator knows of the steps before it hears how they ended.
-    if (under.length > 0) setImmediate(() => this.#adopt(under, activation, context));
-    return new AnsweredActivation({ ...answer, commands: [...commands], steps: [...outcomes] });
+    if (under.length > 0) void untilQuiet().then(() => this.#adopt(under, activation, context));
+    return new AnsweredActivation({ commands: [...commands], steps: [...outcomes], queries });
   }
 
+  /** The run, and what it has not seen: from memory where that is the one that is meant, else from the beginning. */
   async #runFor(
     activation: Activation,
-  ): Promise<{ readonly run: CachedRun; readonly events: readonly HistoryEvent[] }> {
-    const { cache, histories } = this.#options;
+  ): Promise<{ readonly known: CachedRun; readonly events: readonly HistoryEvent[] }> {
     const { workflowId, runId, workflowType, from, previousToken, events, lastEventId } = activation;
-    const cached = cache.get(runId);
-    if (from === "previous" && cached !== undefined && cached.token === previousToken) return { run: cached, events };
-    const run = this.#newRun(workflowId, runId, workflowType);
+    const cached = this.#options.cache.get(runId);
+    if (from === "previous" && cached !== undefined && cached.token === previousToken) return { known: cached, events };
+    const known = { run: this.#newRun(workflowId, runId, workflowType), token: null };
     const whole = from === "start" && events.length > 0;
-    return { run, events: whole ? events : await histories.read(workflowId, runId, lastEventId) };
+    return { known, events: whole ? events : await this.#history(workflowId, runId, lastEventId) };
   }
 
-  #newRun(workflowId: WorkflowId, runId: RunId, workflowType: string): CachedRun {
+  async #history(workflowId: WorkflowId, runId: RunId, lastEventId: number): Promise<readonly HistoryEvent[]> {
+    const events = await this.#options.histories.read(workflowId, runId, lastEventId);
+    // With a part of it the code would ask again for what it has had.
+    if (events.length === lastEventId && events.at(-1)?.eventId === lastEventId) return events;
+    const message = `the history of run ${runId} should have ${lastEventId} events; ${events.length} of them were read`;
+    throw new TaskFailure(message, { type: "HISTORY_INCOMPLETE" });
+  }
+
+  #newRun(workflowId: WorkflowId, runId: RunId, workflowType: string): WorkflowRun {
     const definition = this.#options.workflows.get(workflowType);
     if (definition === undefined) {
       const known = [...this.#options.workflows.keys()].join(", ");
@@ -98,27 +110,27 @@ export class Activations {
       });
     }
     const logger = this.#options.logger.child({ workflowId, runId });
-    const run = new WorkflowRun({ definition, logger });
-    const onWarning = (what: string): void => {
-      logger.warn(
-        { what, where: callerOf(new Error(what)) },
-        `workflow code used ${what}, which no replay can repeat; put it into ctx.step()`,
-      );
-    };
-    const execution = new Execution({ workflowId, runId, code: run, onWarning });
-    run.attach(execution);
-    return { execution, run, token: null };
+    return new WorkflowRun({ workflowId, runId, definition, logger, onWarning: (what) => this.#warn(what, logger) });
+  }
+
+  /** Once for each place in the code. */
+  #warn(what: string, logger: Logger): void {
+    const where = callingPlace();
+    const warning = `${what} ${where}`;
+    if (this.#warned.has(warning)) return;
+    this.#warned.add(warning);
+    logger.warn({ what, where }, `workflow code used ${what}, which no replay can repeat; put it into ctx.step()`);
   }
 
   /** An attempt of a step that was assigned: a retry, a counted one, or one whose worker was lost. */
   async #doStep(step: StepAssignment, context: AttemptContext): Promise<unknown> {
     const { workflowId, runId, workflowType, seq, lastEventId } = step;
     const code = await this.#alone(runId, async () => {
-      const known = this.#options.cache.get(runId)?.run.context.steps.get(seq);
+      const known = this.#options.cache.get(runId)?.run.steps.get(seq);
       if (known !== undefined) return known;
       const fresh = this.#newRun(workflowId, runId, workflowType);
-      await fresh.execution.replay(await this.#options.histories.read(workflowId, runId, lastEventId));
-      return fresh.run.context.steps.get(seq);
+      await fresh.execution.replay(await this.#history(workflowId, runId, lastEventId));
+      return fresh.steps.get(seq);
     });
     if (code === undefined) {
       throw new TaskFailure(`the code of workflow ${workflowType} has no step ${seq} ("${step.name}") under way`, {
@@ -156,13 +168,4 @@ function asTaskFailure(thrown: unknown): unknown {
   if (thrown instanceof TaskFailure) return thrown;
   const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   return new TaskFailure(message, { type: "WORKFLOW_TASK_FAILED", cause: thrown });
-}
-
-/** File and line of the workflow code that asked: the first frame that is none of ours. */
-function callerOf(here: Error): string | undefined {
-  return here.stack
-    ?.split("\n")
-    .slice(1)
-    .map((line) => line.trim())
-    .find((line) => !line.includes("/replay/") && !line.includes("/worker/") && !line.includes("node:"));
 }

@@ -4,10 +4,9 @@ import type { StepOutcome } from "../protocol/activation.js";
 import type { Command, CommandOf } from "../protocol/command.js";
 import type { RunId } from "../protocol/ids.js";
 import { runOutside } from "../replay/current-run.js";
-import { untilQuiet } from "../replay/sandbox-globals.js";
+import { untilQuiet } from "../replay/until-quiet.js";
 import type { StepCode } from "../workflow/ask-task.js";
 import type { StepContext } from "../workflow/context.js";
-import { failureOf } from "../workflow/failures.js";
 
 /** A step whose first attempt was begun and has not ended well yet. */
 export interface BegunStep {
@@ -95,5 +94,3 @@ function isSmall({ output }: StepOutcome): boolean {
 function newToken(): string {
   return randomBytes(TOKEN_BYTES).toString("base64url");
 }
-
-export { failureOf };

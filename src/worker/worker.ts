@@ -12,10 +12,10 @@ import { connect } from "../jetstream/connection.js";
 import { createLogger } from "../logger.js";
 import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
 import { subjectsOf } from "../protocol/subjects.js";
-import { installSandboxGlobals } from "../replay/sandbox-globals.js";
 import type { AnyWorkflow } from "../workflow/definition.js";
 import { Activations } from "./activations.js";
 import { historySource } from "./history-source.js";
+import { installSandbox } from "./sandbox.js";
 import { WorkflowCache } from "./workflow-cache.js";
 
 export interface WorkerOptions extends Omit<AgentOptions, "tasks" | "capabilities" | "connection"> {
@@ -40,7 +40,7 @@ const SERVER_DEFAULT = "nats://localhost:4222";
  */
 export async function worker(options: WorkerOptions): Promise<Agent> {
   const { workflows, id = `worker-${randomUUID()}`, maxCachedRuns = CACHED_RUNS_DEFAULT, ...rest } = options;
-  installSandboxGlobals();
+  installSandbox();
   const byName = new Map(workflows.map((definition) => [definition.name, definition]));
   if (byName.size !== workflows.length) {
     const names = workflows.map(({ name }) => name);

@@ -1,11 +1,9 @@
 /** Runs that a worker has in its memory. The least recently used goes when there are too many; nothing depends on it. */
 
 import type { RunId } from "../protocol/ids.js";
-import type { Execution } from "../replay/execution.js";
 import type { WorkflowRun } from "../workflow/workflow-run.js";
 
 export interface CachedRun {
-  readonly execution: Execution;
   readonly run: WorkflowRun;
   /** Of the activation that it answered last; null before the first. */
   token: string | null;
@@ -17,10 +15,6 @@ export class WorkflowCache {
 
   constructor(runsMax: number) {
     this.#runsMax = runsMax;
-  }
-
-  get size(): number {
-    return this.#runs.size;
   }
 
   get(runId: RunId): CachedRun | undefined {

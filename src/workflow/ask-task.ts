@@ -7,7 +7,7 @@ import type { CancellationScope } from "./cancellation-scope.js";
 import type { StepContext, StepOptions } from "./context.js";
 import type { TaskDefinition, TaskOptions } from "./definition.js";
 import { ActivityFailure, CancelledFailure, errorOf } from "./failures.js";
-import { jsonCopy } from "./json-copy.js";
+import { jsonCopy, namedCopy } from "./json-copy.js";
 import { check, type Schema } from "./standard-schema.js";
 
 export function askTask(
@@ -66,7 +66,7 @@ function scheduleTask(seq: number, activityType: string, input: unknown, options
       scheduleToCloseMs: scheduleToClose === undefined ? undefined : msOf(scheduleToClose, "timeouts.scheduleToClose"),
       scheduleToStartMs: scheduleToStart === undefined ? undefined : msOf(scheduleToStart, "timeouts.scheduleToStart"),
       heartbeatTimeoutMs: heartbeat === undefined ? undefined : msOf(heartbeat, "heartbeat"),
-      metadata: metadata === undefined ? undefined : { ...metadata },
+      metadata: namedCopy(metadata, "the metadata of a task"),
     }),
   };
 }

@@ -27,18 +27,19 @@ export function waitIn<T>(
   const { reason } = scope;
   if (reason !== null) return unwatched(Promise.reject(reason));
   const promise = new Promise<T>((resolve, reject) => {
-    // `begin` may settle at once.
-    let stopListening: (() => void) | "settled" = () => undefined;
+    let settled = false;
+    let stopListening = (): void => undefined;
     const settle = (how: () => void): void => {
-      if (stopListening !== "settled") stopListening();
-      stopListening = "settled";
+      settled = true;
+      stopListening();
       how();
     };
     const giveUp = begin(
       (value) => settle(() => resolve(value)),
       (failure) => settle(() => reject(failure as Error)),
     );
-    if (stopListening === "settled") return;
+    // At once, as it were.
+    if (settled) return;
     stopListening = scope.onCancelled((cancelled) => {
       giveUp();
       reject(cancelled);

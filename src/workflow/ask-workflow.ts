@@ -7,7 +7,7 @@ import type { CancellationScope } from "./cancellation-scope.js";
 import type { ChildHandle, ChildOptions, ExternalHandle } from "./context.js";
 import type { AnyWorkflow } from "./definition.js";
 import { CancelledFailure, ChildWorkflowFailure, errorOf, TerminatedFailure, TimeoutFailure } from "./failures.js";
-import { jsonCopy } from "./json-copy.js";
+import { jsonCopy, namedCopy } from "./json-copy.js";
 import { check } from "./standard-schema.js";
 
 /** Who asks: in which run, and in which scope it is each time it does. */
@@ -29,10 +29,9 @@ export function startChild(
   options: ChildOptions = {},
 ): Promise<ChildHandle<unknown>> {
   const started = beginChild(asker, definition, input, options).then(({ runId, workflowId, result }) => ({
-    workflowId,
+    ...otherRun(asker, workflowId, "child"),
     runId,
     result: () => result,
-    ...otherRun(asker, workflowId, "child"),
   }));
   return unwatched(started);
 }
@@ -110,8 +109,8 @@ function startCommand(
       priority,
       retry,
       idReusePolicy,
-      memo: memo === undefined ? undefined : { ...memo },
-      searchAttributes: searchAttributes === undefined ? undefined : { ...searchAttributes },
+      memo: namedCopy(memo, "the memo of a child"),
+      searchAttributes: namedCopy(searchAttributes, "the search attributes of a child"),
       runTimeoutMs: runTimeout === undefined ? undefined : msOf(runTimeout, "runTimeout"),
       executionTimeoutMs: executionTimeout === undefined ? undefined : msOf(executionTimeout, "executionTimeout"),
     }),

@@ -136,7 +136,8 @@ export class Handlers {
     try {
       const output = handler(checked(declared?.input, input, `the input of query ${name}`));
       mustBeSynchronous(output, "QUERY_ASYNC", `the handler of query ${name}`);
-      return { queryId, output: checked(declared?.output, output, `the output of query ${name}`) ?? null };
+      const given = checked(declared?.output, output, `the output of query ${name}`);
+      return { queryId, output: jsonCopy(given, `the output of query ${name}`) ?? null };
     } catch (thrown) {
       return { queryId, failure: failureOf(thrown) };
     }

@@ -28,6 +28,19 @@ export function jsonCopy(value: unknown, what: string): unknown {
   return json === undefined ? undefined : JSON.parse(json);
 }
 
+/** The same of named values, where there are any. @throws as `jsonCopy` does */
+export function namedCopy(
+  values: Readonly<Record<string, unknown>>,
+  what: string,
+): Record<string, unknown>;
+export function namedCopy(
+  values: Readonly<Record<string, unknown>> | undefined,
+  what: string,
+): Record<string, unknown> | undefined;
+export function namedCopy(values: Readonly<Record<string, unknown>> | undefined, what: string): unknown {
+  return jsonCopy(values, what);
+}
+
 function notJson(what: string, why: string): ApplicationFailure {
   return new ApplicationFailure(`${what} is not JSON: ${why}`, { type: "INVALID_INPUT", nonRetryable: true });
 }

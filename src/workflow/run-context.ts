@@ -19,7 +19,7 @@ import type {
 import { ContinueAsNew } from "./continue-as-new.js";
 import type { AnyWorkflow, TaskDefinition, TaskOptions } from "./definition.js";
 import type { Handlers, QueryHandler, SignalHandler } from "./handlers.js";
-import { jsonCopy } from "./json-copy.js";
+import { jsonCopy, namedCopy } from "./json-copy.js";
 import type { Schema } from "./standard-schema.js";
 
 export interface RunContextOptions {
@@ -150,11 +150,11 @@ export class RunContext {
     const { workflowType, memo, searchAttributes, runTimeout } = options;
     throw new ContinueAsNew({
       type: "ContinueAsNew",
-      input,
+      input: jsonCopy(input, "the input of the next run"),
       ...given({
         workflowType,
-        memo: memo === undefined ? undefined : { ...memo },
-        searchAttributes: searchAttributes === undefined ? undefined : { ...searchAttributes },
+        memo: namedCopy(memo, "the memo of the next run"),
+        searchAttributes: namedCopy(searchAttributes, "the search attributes of the next run"),
         runTimeoutMs: runTimeout === undefined ? undefined : msOf(runTimeout, "runTimeout"),
       }),
     });
@@ -196,10 +196,6 @@ export class RunContext {
   uuid(): string {
     return this.#execution.randomUuid();
   }
-}
-
-function namedCopy(values: Readonly<Record<string, unknown>>, what: string): Record<string, unknown> {
-  return jsonCopy(values, what) as Record<string, unknown>;
 }
 
 const silentOnes = new WeakMap<Logger, Logger>();

@@ -12,6 +12,7 @@ import { ContinueAsNew } from "./continue-as-new.js";
 import type { AnyWorkflow } from "./definition.js";
 import { ApplicationFailure, CancelledFailure, failureOf, isCancellation } from "./failures.js";
 import { Handlers } from "./handlers.js";
+import { jsonCopy } from "./json-copy.js";
 import { RunContext } from "./run-context.js";
 import { check } from "./standard-schema.js";
 
@@ -69,7 +70,7 @@ export class WorkflowRun implements WorkflowCode {
       const output = await this.#root.run(() => code(this.#context as never, checked.value as never));
       const result = check(declared.output, output);
       if (!result.ok) throw wrong(`what workflow ${name} returned`, "INVALID_OUTPUT", result.message);
-      return { type: "CompleteWorkflow", output: result.value ?? null };
+      return { type: "CompleteWorkflow", output: jsonCopy(result.value, `what workflow ${name} returned`) ?? null };
     } catch (reason) {
       return this.#closeFor(reason);
     }

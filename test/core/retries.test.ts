@@ -149,6 +149,6 @@ it("counts the cost of what ended", () => {
   engine.handIn(engine.resultOf("t-1", { usage: { cost: 0.5, tokens: { input: 10, output: 2 }, model: "small-1" } }));
   expect([engine.core.status().usage, engine.core.status().endedTaskCounts]).toEqual([
     { cost: 0.5, tokens: { input: 10, output: 2 } },
-    { completed: 1, failed: 0, cancelled: 0, timed_out: 0 },
+    { completed: 1, failed: 0, cancelled: 0, timed_out: 0, terminated: 0 },
   ]);
 });

@@ -9,6 +9,7 @@ import { agentMachine } from "../../src/machines/agent.machine.js";
 import { flatMachine } from "../../src/machines/flat-machine.js";
 import { orchestratorMachine } from "../../src/machines/orchestrator.machine.js";
 import { taskMachine } from "../../src/machines/task.machine.js";
+import { workflowRunMachine } from "../../src/machines/workflow-run.machine.js";
 import { declaredEvents } from "./transition-coverage.js";
 
 const instant = fc.integer({ min: 0, max: 100_000 });
@@ -46,6 +47,8 @@ const taskContext = fc.record({
     taskId: fc.constant("t-1"),
     timeoutMs: fc.option(fc.integer({ min: 1, max: 1_000 }), { nil: undefined }),
     scheduleToCloseMs: fc.constant(undefined),
+    heartbeatTimeoutMs: fc.option(fc.integer({ min: 1, max: 1_000 }), { nil: undefined }),
+    role: fc.constantFrom(undefined, { kind: "workflow", workflowId: "t-1" }),
     retry: fc.record({
       maximumAttempts: fc.integer({ min: 0, max: 3 }),
       initialIntervalMs: fc.constant(10),
@@ -61,6 +64,7 @@ const taskContext = fc.record({
   sends: fc.integer({ min: 1, max: 2 }),
   answerBy: fc.option(instant),
   attemptDeadlineAt: fc.option(instant),
+  heartbeatDeadlineAt: fc.option(instant),
   closeDeadlineAt: fc.option(instant),
   retryAt: fc.option(instant),
   lostIncarnations: fc.integer({ min: 0, max: 3 }),
@@ -80,9 +84,16 @@ const agentContext = fc.record({
   takeovers: fc.option(fc.array(instant, { maxLength: 6 }), { nil: undefined }),
 });
 
+const runContext = fc.record({
+  stuck: fc.option(
+    fc.record({ failure, since: instant, failures: fc.integer({ min: 1, max: 12 }), retryAt: fc.option(instant) }),
+  ),
+});
+
 const cases: readonly (readonly [string, AnyStateMachine, fc.Arbitrary<object>])[] = [
   ["task", taskMachine, taskContext],
   ["agent", agentMachine, agentContext],
+  ["workflow-run", workflowRunMachine, runContext],
   ["orchestrator", orchestratorMachine, fc.constant({})],
 ];
 

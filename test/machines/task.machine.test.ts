@@ -32,12 +32,20 @@ const event = {
   undeliverable: { type: "Undeliverable", at },
   leaderChanged: { type: "LeaderChanged", at, answerBy: 15_000 },
   answerOverdue: { type: "AnswerOverdue", at, answerBy: 15_000 },
+  begun: { type: "Begun", at, agentId: agentId("k-2"), incarnation: 4, token: "token-2" },
   attemptTimedOut: { type: "AttemptTimedOut", at },
+  heartbeatTimedOut: { type: "HeartbeatTimedOut", at },
+  startTimedOut: { type: "StartTimedOut", at },
   closeTimedOut: { type: "CloseTimedOut", at },
   retryDue: { type: "RetryDue", at },
   agentLost: { type: "AgentLost", at, failure: lost, jitterMs: 70 },
   agentReplaced: { type: "AgentReplaced", at, failure: superseded },
   cancelRequested: { type: "CancelRequested", at },
+  runCompleted: { type: "RunCompleted", at, output: "done", usage, runId: taskId("r-2") },
+  runFailed: { type: "RunFailed", at, failure, usage, runId: taskId("r-2") },
+  runCancelled: { type: "RunCancelled", at, usage, runId: taskId("r-2") },
+  runTerminated: { type: "RunTerminated", at, failure, usage, runId: taskId("r-2") },
+  runTimedOut: { type: "RunTimedOut", at, failure, usage, runId: taskId("r-2") },
 } as const satisfies Record<string, TaskEvent>;
 
 const dispatch = (token: string): Effect => ({ kind: "dispatchTask", taskId: taskId("t-1"), token });
@@ -49,11 +57,19 @@ const stop: Effect = {
   token: "token-1",
 };
 
+const failedWith = (type: string, message: string) => ({ failure: { type, message } });
+
 const lastAttempt = { spec: { retry: { maximumAttempts: 1 } } };
 const fiveSecondAttempts = { spec: { timeoutMs: 5_000 }, attemptDeadlineAt: at };
+const heartbeating = { spec: { heartbeatTimeoutMs: 700 }, heartbeatDeadlineAt: at };
+const silence = failedWith(
+  "TASK_HEARTBEAT_TIMED_OUT",
+  "attempt 1 of task t-1 on agent k-1 reported no progress for 700 ms",
+);
+const startTimeout = failedWith("TASK_SCHEDULE_TO_START_TIMED_OUT", "no agent took task t-1 within 800 ms");
+const ofWorkflow = { spec: { role: { kind: "workflow" as const, workflowId: taskId("t-1") } } };
 const closing = { spec: { scheduleToCloseMs: 9_000 }, closeDeadlineAt: at };
 const closesIn = (ms: number) => ({ spec: { scheduleToCloseMs: 9_000 }, closeDeadlineAt: at + ms });
-const failedWith = (type: string, message: string) => ({ failure: { type, message } });
 
 const attemptTimeout = failedWith("TASK_TIMED_OUT", "attempt 1 of task t-1 on agent k-1 did not end within 5000 ms");
 const closeTimeout = failedWith(
@@ -195,6 +211,36 @@ function ofAttempt(state: "assigned" | "running", waited: TaskChange): Row[] {
       { given: { ...fiveSecondAttempts, spec: { timeoutMs: 5_000, retry: { maximumAttempts: 1 } } }, effects: [stop] },
     ],
     [
+      "retries an attempt that reports no progress, keeps what it reported before, and stops it",
+      event.heartbeatTimedOut,
+      { ...retried, ...silence, heartbeatDeadlineAt: null, retryAt: 11_000 },
+      { given: { ...heartbeating, progress: { page: 3 } }, effects: [stop] },
+    ],
+    [
+      "times out when its last attempt reports no progress, and stops it",
+      event.heartbeatTimedOut,
+      { ...ended, ...silence, state: "timed_out", heartbeatDeadlineAt: null },
+      {
+        given: { ...heartbeating, spec: { heartbeatTimeoutMs: 700, retry: { maximumAttempts: 1 } } },
+        effects: [stop],
+      },
+    ],
+    [
+      "has time for its next sign of progress from each one on",
+      event.progressed,
+      {
+        ...(state === "assigned" ? { state: "running" as const, answerBy: null } : {}),
+        progress: { page: 3 },
+        heartbeatDeadlineAt: at + 700,
+      },
+      { given: heartbeating },
+    ],
+    [
+      "waits as long as the failure itself says",
+      { ...event.failed, failure: { ...failure, nextRetryDelayMs: 42 } },
+      { ...retried, failure: { ...failure, nextRetryDelayMs: 42 }, usage, retryAt: 10_042 },
+    ],
+    [
       "times out as a whole, and stops its attempt",
       event.closeTimedOut,
       { ...ended, ...closeTimeout, state: "timed_out" },
@@ -326,6 +372,12 @@ const rows: Row[] = [
       event.dependenciesCompleted,
       { state: "queued", readyAt: at },
     ],
+    [
+      "is open, if it is a workflow, when its dependencies completed",
+      event.dependenciesCompleted,
+      { state: "open", readyAt: at },
+      { given: ofWorkflow },
+    ],
     ["fails with a dependency", event.dependencyFailed, { state: "failed", failure, endedAt: at }],
     [
       "times out as a whole",
@@ -353,7 +405,7 @@ const rows: Row[] = [
       { effects: [dispatch("token-2")] },
     ],
     [
-      "counts its attempts and forgets the progress of the last one",
+      "counts its attempts and keeps the progress of the last one for the next",
       event.assigned,
       {
         state: "assigned",
@@ -364,7 +416,6 @@ const rows: Row[] = [
         assignedAt: at,
         sends: 1,
         answerBy: 15_000,
-        progress: null,
       },
       {
         given: { attempt: 1, agentId: agentId("k-1"), incarnation: 1, token: "token-1", progress: 3 },
@@ -386,6 +437,46 @@ const rows: Row[] = [
         attemptDeadlineAt: 12_500,
       },
       { given: { spec: { timeoutMs: 2_500 } }, effects: [dispatch("token-2")] },
+    ],
+  ),
+  ...of(
+    "queued",
+    [
+      "is its worker's, with nothing to send, when that began it by itself",
+      event.begun,
+      {
+        state: "running",
+        attempt: 1,
+        agentId: agentId("k-2"),
+        incarnation: 4,
+        token: "token-2",
+        assignedAt: at,
+        sends: 1,
+        attemptDeadlineAt: 12_500,
+      },
+      { given: { spec: { timeoutMs: 2_500 } } },
+    ],
+    [
+      "waits for the first sign of progress from its dispatch on",
+      event.assigned,
+      {
+        state: "assigned",
+        attempt: 1,
+        agentId: agentId("k-2"),
+        incarnation: 4,
+        token: "token-2",
+        assignedAt: at,
+        sends: 1,
+        answerBy: 15_000,
+        heartbeatDeadlineAt: at + 700,
+      },
+      { given: { spec: { heartbeatTimeoutMs: 700 } }, effects: [dispatch("token-2")] },
+    ],
+    [
+      "times out when no agent took it in time, however many attempts are left",
+      event.startTimedOut,
+      { state: "timed_out", ...startTimeout, endedAt: at },
+      { given: { spec: { scheduleToStartMs: 800 } } },
     ],
   ),
   ...ofGivenUpAttempt("queued", {}),
@@ -478,6 +569,34 @@ const rows: Row[] = [
     ["ignores progress that crossed the cancellation", event.progressed, {}],
     ["may be cancelled more than once", event.cancelRequested, {}],
     ["is told to stop again by a new leader", event.leaderChanged, {}, { effects: [stop] }],
+  ),
+  ...of(
+    "open",
+    [
+      "completes with its last run",
+      event.runCompleted,
+      { state: "completed", output: "done", usage, lastRunId: taskId("r-2"), endedAt: at },
+    ],
+    [
+      "fails with its last run",
+      event.runFailed,
+      { state: "failed", failure, usage, lastRunId: taskId("r-2"), endedAt: at },
+    ],
+    [
+      "is cancelled when its run says so, and not before",
+      event.runCancelled,
+      { state: "cancelled", usage, lastRunId: taskId("r-2"), endedAt: at },
+    ],
+    [
+      "is terminated with its run",
+      event.runTerminated,
+      { state: "terminated", failure, usage, lastRunId: taskId("r-2"), endedAt: at },
+    ],
+    [
+      "times out with its run",
+      event.runTimedOut,
+      { state: "timed_out", failure, usage, lastRunId: taskId("r-2"), endedAt: at },
+    ],
   ),
 ];
 

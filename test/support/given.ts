@@ -2,11 +2,13 @@
  * Valid defaults for each shape: a test names what matters to it and takes the rest from here. Instants are small
  * numbers, so that sums can be read.
  */
+import { firstSpec, newRun } from "../../src/core/run/run-starts.js";
 import type { AgentRegistration, HeartbeatMessage, TaskResult } from "../../src/protocol/agent-message.js";
 import type { AgentRecord } from "../../src/protocol/agent-record.js";
 import type { Failure, Usage } from "../../src/protocol/failure.js";
 import type { AgentId, TaskId } from "../../src/protocol/ids.js";
 import { completeRetryPolicy, type RetryPolicyInput } from "../../src/protocol/retry-policy.js";
+import type { RunRecord } from "../../src/protocol/run-record.js";
 import type { TaskSubmission } from "../../src/protocol/task-message.js";
 import { newTaskRecord, type TaskRecord, type TaskSpec } from "../../src/protocol/task-record.js";
 
@@ -72,12 +74,35 @@ function impliedBy(state: TaskRecord["state"]): Partial<TaskRecord> {
       return { ...firstAttempt, output: "read", endedAt: 3_000 };
     case "failed":
     case "timed_out":
+    case "terminated":
       return { ...firstAttempt, failure: givenFailure(), endedAt: 3_000 };
     case "cancelled":
       return { endedAt: 3_000 };
     default:
       return {};
   }
+}
+
+/** The first run of a workflow `w-1`, started at 1,000, whose code has seen nothing yet. */
+export function givenRun(change: Partial<RunRecord> = {}): RunRecord {
+  const workflowId = taskId("w-1");
+  const workflow = newTaskRecord(
+    givenSpec({ taskId: workflowId, type: "workflow:order", requiredCapabilities: ["workflow:order"] }),
+    "open",
+    1,
+    1_000,
+  );
+  const runId = taskId("r-1");
+  const { record } = newRun({
+    spec: firstSpec(workflow, runId),
+    runId,
+    at: 1_000,
+    input: null,
+    memo: {},
+    searchAttributes: {},
+    attempt: 1,
+  });
+  return { ...record, ...change };
 }
 
 export function givenAgent(change: Partial<AgentRecord> = {}): AgentRecord {

@@ -1,5 +1,5 @@
 /**
- * `perdure dev`: nats-server and orchestrator in one command, for development and demonstrations. stdout gets one line,
+ * `perdure dev`: nats-server, orchestrator and a worker in one command, for development and demonstrations. stdout gets one line,
  * `ready <nats url> <http url>`, once a submission would be accepted. Ctrl-C ends it all in order.
  */
 import { type Command, Option } from "commander";
@@ -16,6 +16,7 @@ export interface DevOptions {
   readonly storeDir: string;
   readonly heartbeat: number;
   readonly maxConcurrentTasks: number;
+  readonly workflows?: readonly string[];
   readonly logLevel?: LogLevel;
 }
 
@@ -26,7 +27,7 @@ const HEARTBEAT_MS_DEFAULT = 1_000;
 export function addDev(program: Command): void {
   program
     .command("dev")
-    .description("run nats-server and an orchestrator here, until Ctrl-C")
+    .description("run nats-server, an orchestrator and, if it is given workflows, a worker here, until Ctrl-C")
     .option(
       "--nats-port <n>",
       "where nats-server listens on loopback; 0 takes a free port",
@@ -45,6 +46,10 @@ export function addDev(program: Command): void {
         .default(HEARTBEAT_MS_DEFAULT, "1s"),
     )
     .option("--max-concurrent-tasks <n>", "tasks with an agent at the same time; 0 is without limit", parseCount, 0)
+    .option(
+      "--workflows <files...>",
+      "JavaScript modules whose workflows are run here; * stands for any name, ** for any folders",
+    )
     .addOption(
       new Option("--log-level <level>", "of the log on stderr (default: $PERDURE_LOG_LEVEL or warn)").choices(
         logLevels,

@@ -32,7 +32,7 @@ function viewOf(taskId: string): View<Explanation> {
   };
 }
 
-const endStates: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "timed_out"]);
+const endStates: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "timed_out", "terminated"]);
 
 /** Sentences that count seconds are left out. */
 function changeKeyOf({ state, agents, openDependencies, line }: Explanation): unknown {

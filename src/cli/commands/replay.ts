@@ -11,7 +11,7 @@ export function addReplay(program: Command): void {
     .command("replay")
     .description("run a history (perdure history ID --json) against today's code, and say where they differ")
     .argument("<history>", "a file with it; - is standard input")
-    .argument("<files...>", "JavaScript modules that export the workflows")
+    .argument("<files...>", "JavaScript modules that export the workflows; * stands for any name")
     .action((history: string, files: readonly string[], _options: object, verb: Command) =>
       runVerb(verb, async () => {
         const [{ parseJson, readSource }, { loadWorkflows }, { replay }, { HistoryEvent }] = await Promise.all([

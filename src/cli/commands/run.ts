@@ -1,14 +1,16 @@
 /** `perdure run`: starts a workflow and follows it to its end. */
 import { type Command, Option } from "commander";
 import type { StartOptions } from "../../client/run-handle.js";
+import type { EndedTask } from "../../client/task-outcome.js";
 import type { Priority } from "../../protocol/priority.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { followRun } from "../follow-run.js";
 import { printJson, printLines, say } from "../messages.js";
 import { parseDuration } from "../option-values.js";
-import { type FormatOptions, formatOf, withFormatOptions } from "../output-format.js";
+import { type Format, type FormatOptions, formatOf, withFormatOptions } from "../output-format.js";
 import type { Settings } from "../settings.js";
 import { priorityPaint } from "../state-paint.js";
+import { listenToStopSignals } from "../stop-signals.js";
 import { runVerb } from "../verb.js";
 import { withClient } from "../with-client.js";
 import { type InputOptions, inputOf, withInputOptions } from "../workflow-input.js";
@@ -70,12 +72,36 @@ async function run(settings: Settings, type: string, options: RunOptions): Promi
       else printJson({ workflowId: handle.workflowId });
       return exitStatus.ok;
     }
+    // Whoever stops looking on has to know what to ask for later.
     say(`started workflow ${handle.workflowId}`);
-    const ended = await followRun(handle, settings.timeoutMs);
-    if (format !== "text") printJson(ended);
-    else if (ended.state === "completed") printLines([JSON.stringify(ended.output ?? null, null, 2)]);
-    if (ended.state === "completed") return exitStatus.ok;
-    say(`${ended.error?.type ?? ended.state.toUpperCase()}: workflow ${ended.taskId} ${ended.state}: ${ended.reason ?? ""}`);
-    return exitStatus.taskFailed;
+    const stop = listenToStopSignals(["SIGINT", "SIGTERM"]);
+    try {
+      const ended = await followRun(handle, { timeoutMs: settings.timeoutMs, signal: stop.signal });
+      return report(ended, format);
+    } catch (fault) {
+      if (!stop.signal.aborted) throw fault;
+      say(`workflow ${handle.workflowId} goes on; perdure show ${handle.workflowId} says how it is`);
+      stop.passOn();
+      return exitStatus.ok;
+    } finally {
+      stop.forget();
+    }
   });
 }
+
+function report(ended: EndedTask, format: Format): ExitStatus {
+  const { taskId, state, output, error, reason } = ended;
+  if (format !== "text") printJson(ended);
+  else if (state === "completed") printLines([JSON.stringify(output ?? null, null, 2)]);
+  if (state === "completed") return exitStatus.ok;
+  const why = error?.message ?? reason ?? "no reason was given";
+  say(`${error?.type ?? state.toUpperCase()}: workflow ${taskId} ${endTexts[state]}: ${why} (perdure history ${taskId})`);
+  return exitStatus.taskFailed;
+}
+
+const endTexts: Readonly<Record<Exclude<EndedTask["state"], "completed">, string>> = {
+  failed: "failed",
+  timed_out: "timed out",
+  cancelled: "was cancelled",
+  terminated: "was terminated",
+};

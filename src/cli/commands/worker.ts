@@ -18,7 +18,7 @@ export function addWorker(program: Command): void {
   program
     .command("worker")
     .description("run the workflows that these files export, until Ctrl-C")
-    .argument("<files...>", "JavaScript modules")
+    .argument("<files...>", "JavaScript modules; * stands for any name, ** for any folders")
     .option("--id <agentId>", "its id as an agent (default: a random one)")
     .option("--concurrency <n>", "activations and steps at a time (default: 200)", parseCount)
     .option("--cached-runs <n>", "runs kept in memory between activations (default: 1000)", parseCount)

@@ -190,7 +190,9 @@ export class RunAnswers {
   /** What no worker of ours would say, and what would spoil the history for every worker after it. */
   #nonsenseIn({ commands, steps }: ActivationAnswer, record: RunRecord, hasUpdates: boolean): string | null {
     const begun = new Set(
-      commands.flatMap((command) => (command.type === "ScheduleStep" && command.token !== undefined ? [command.seq] : [])),
+      commands.flatMap((command) =>
+        command.type === "ScheduleStep" && command.token !== undefined ? [command.seq] : [],
+      ),
     );
     const stranger = steps.find(({ seq }) => !begun.has(seq));
     if (stranger !== undefined) return `it has the outcome of step ${stranger.seq}, which it has not begun`;

@@ -34,7 +34,8 @@ export class RunRequests {
     const { run } = found;
     const { record } = run;
     const isKnown = (id: string) =>
-      record.signalIds[id] === 1 || record.buffered.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === id);
+      record.signalIds[id] === 1 ||
+      record.buffered.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === id);
     if (isKnown(signal.signalId)) return found;
     if (this.#isClosing(run))
       return refused("NOT_READY", `workflow ${workflowId} is closing; ask again in a moment.`, workflowId);
@@ -108,8 +109,7 @@ export class RunRequests {
   cancel(run: OpenRun, at: number): void {
     const { record } = run;
     const isAsked =
-      record.cancelRequested ||
-      record.buffered.some(({ type }) => type === "WorkflowExecutionCancelRequested");
+      record.cancelRequested || record.buffered.some(({ type }) => type === "WorkflowExecutionCancelRequested");
     if (isClosed(record) || isAsked) return;
     this.#inbox.receive(run, { type: "WorkflowExecutionCancelRequested", at }, at);
   }

@@ -1,0 +1,133 @@
+/**
+ * The clock of a test. It stands still while anything can happen without it, and jumps to what is due next when nothing
+ * can any more. It moves only while somebody waits for something: a test acts at the instants it chose.
+ */
+import { PerdureError } from "../errors.js";
+import { untilQuiet } from "../replay/until-quiet.js";
+import { asleep } from "./local-agent.js";
+
+/** What the clock drives. */
+export interface Driven {
+  now: number;
+  /** Resolves with the next thing that happens. */
+  readonly news: Promise<void>;
+  /** Whether code of the test is at work that takes its own time. */
+  readonly isBusy: boolean;
+  /** When something is due next; null where nothing is. */
+  readonly nextDeadlineAt: number | null;
+  fireDeadlines(): void;
+  /** Lets everything happen that takes no time. */
+  settle(): Promise<void>;
+}
+
+interface Waiting {
+  /** True once it need not wait any longer. */
+  readonly isOver: () => boolean;
+  readonly time: "may pass" | "stands still";
+  /** Only that time passes: null for what has to happen. */
+  readonly until: number | null;
+  readonly resume: () => void;
+  readonly giveUp: (why: Error) => void;
+  readonly what: () => string;
+}
+
+/** Milliseconds of the machine. The test itself may be about to act, so it is not given up at once. */
+const PATIENCE_MS = 1_000;
+
+export class VirtualTime {
+  readonly #driven: Driven;
+  readonly #waiting = new Set<Waiting>();
+  #state: "standing" | "running" = "standing";
+  /** Taken before fake timers can be in its place. */
+  readonly #setTimeout = globalThis.setTimeout;
+
+  constructor(driven: Driven) {
+    this.#driven = driven;
+  }
+
+  /** @throws PerdureError REQUEST_TIMED_OUT where nothing is left that could make it so; `what` says of what */
+  wait(isOver: () => boolean, time: Waiting["time"], what: () => string): Promise<void> {
+    return this.#wait({ isOver, time, until: null, what });
+  }
+
+  sleep(ms: number): Promise<void> {
+    const until = this.#driven.now + ms;
+    const isOver = (): boolean => this.#driven.now >= until;
+    return this.#wait({ isOver, time: "may pass", until, what: () => "the clock of the test" });
+  }
+
+  #wait(waiting: Omit<Waiting, "resume" | "giveUp">): Promise<void> {
+    return asleep(
+      () =>
+        new Promise<void>((resume, giveUp) => {
+          this.#waiting.add({ ...waiting, resume, giveUp });
+          if (this.#state === "standing") void this.#run();
+        }),
+    );
+  }
+
+  async #run(): Promise<void> {
+    this.#state = "running";
+    try {
+      while (this.#waiting.size > 0) {
+        await this.#driven.settle();
+        if (this.#resumeThoseWhoseWaitIsOver()) {
+          // The test goes on from here, and may act before any time passes.
+          await untilQuiet();
+          continue;
+        }
+        if (this.#driven.isBusy) await this.#driven.news;
+        else if (!this.#jump() && (await this.#nothingHappens())) this.#giveUp();
+      }
+    } catch (fault) {
+      for (const { giveUp } of this.#takeAll()) giveUp(fault as Error);
+    } finally {
+      this.#state = "standing";
+    }
+  }
+
+  #resumeThoseWhoseWaitIsOver(): boolean {
+    const over = [...this.#waiting].filter(({ isOver }) => isOver());
+    for (const waiting of over) {
+      this.#waiting.delete(waiting);
+      waiting.resume();
+    }
+    return over.length > 0;
+  }
+
+  /** To whatever is due next; false where nothing is. */
+  #jump(): boolean {
+    const patient = [...this.#waiting].filter(({ time }) => time === "may pass");
+    if (patient.length === 0) return false;
+    const instants = [this.#driven.nextDeadlineAt, ...patient.map(({ until }) => until)];
+    const next = Math.min(...instants.map((at) => at ?? Number.POSITIVE_INFINITY));
+    if (next === Number.POSITIVE_INFINITY) return false;
+    this.#driven.now = Math.max(this.#driven.now, next);
+    this.#driven.fireDeadlines();
+    return true;
+  }
+
+  async #nothingHappens(): Promise<boolean> {
+    const waiting = this.#waiting.size;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<"nothing">((resolve) => {
+      timer = this.#setTimeout(() => resolve("nothing"), PATIENCE_MS);
+    });
+    const happened = await Promise.race([patience, this.#driven.news]);
+    clearTimeout(timer);
+    return happened === "nothing" && this.#waiting.size === waiting;
+  }
+
+  #giveUp(): void {
+    for (const { giveUp, what } of this.#takeAll()) {
+      const message = `nothing is going to happen any more in this test environment, and ${what()}`;
+      giveUp(new PerdureError("REQUEST_TIMED_OUT", message));
+    }
+  }
+
+  #takeAll(): Waiting[] {
+    const all = [...this.#waiting];
+    this.#waiting.clear();
+    return all;
+  }
+}
