@@ -24,7 +24,7 @@ const DURATION_BOUNDS_S = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600, 21_600, 86_400,
 ];
 
-export const taskOutcomes = ["completed", "failed", "cancelled", "timed_out"] as const;
+export const taskOutcomes = ["completed", "failed", "cancelled", "timed_out", "terminated"] as const;
 export type TaskOutcome = (typeof taskOutcomes)[number];
 export const attemptOutcomes = [...taskOutcomes, "released"] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];

@@ -2,6 +2,7 @@
  * The clock of a test. It stands still while anything can happen without it, and jumps to what is due next when nothing
  * can any more. It moves only while somebody waits for something: a test acts at the instants it chose.
  */
+import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
 import { untilQuiet } from "../replay/until-quiet.js";
 import { asleep } from "./local-agent.js";
@@ -31,6 +32,9 @@ interface Waiting {
   readonly what: () => string;
 }
 
+/** Taken before fake timers can be in their place. */
+const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
+
 /** Milliseconds of the machine. The test itself may be about to act, so it is not given up at once. */
 const PATIENCE_MS = 1_000;
 
@@ -38,8 +42,7 @@ export class VirtualTime {
   readonly #driven: Driven;
   readonly #waiting = new Set<Waiting>();
   #state: "standing" | "running" = "standing";
-  /** Taken before fake timers can be in its place. */
-  readonly #setTimeout = globalThis.setTimeout;
+  #arrival = new Deferred();
 
   constructor(driven: Driven) {
     this.#driven = driven;
@@ -61,6 +64,7 @@ export class VirtualTime {
       () =>
         new Promise<void>((resume, giveUp) => {
           this.#waiting.add({ ...waiting, resume, giveUp });
+          this.#arrival.resolve();
           if (this.#state === "standing") void this.#run();
         }),
     );
@@ -76,7 +80,7 @@ export class VirtualTime {
           await untilQuiet();
           continue;
         }
-        if (this.#driven.isBusy) await this.#driven.news;
+        if (this.#driven.isBusy) await this.#news();
         else if (!this.#jump() && (await this.#nothingHappens())) this.#giveUp();
       }
     } catch (fault) {
@@ -108,14 +112,19 @@ export class VirtualTime {
   }
 
   async #nothingHappens(): Promise<boolean> {
-    const waiting = this.#waiting.size;
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<"nothing">((resolve) => {
-      timer = this.#setTimeout(() => resolve("nothing"), PATIENCE_MS);
+      timer = realSetTimeout(() => resolve("nothing"), PATIENCE_MS);
     });
-    const happened = await Promise.race([patience, this.#driven.news]);
-    clearTimeout(timer);
-    return happened === "nothing" && this.#waiting.size === waiting;
+    const happened = await Promise.race([patience, this.#news()]);
+    realClearTimeout(timer);
+    return happened === "nothing";
+  }
+
+  /** Something happens, or somebody else waits for something. */
+  #news(): Promise<void> {
+    this.#arrival = new Deferred();
+    return Promise.race([this.#driven.news, this.#arrival.promise]);
   }
 
   #giveUp(): void {

@@ -56,7 +56,7 @@ export async function beginSteps(
     if (one.outcome !== null && isSmall(one.outcome)) outcomes.push(one.outcome);
     else under.push(one);
   }
-  const tokens = new Map(under.map(({ seq, token }) => [seq, token]));
+  const tokens = new Map([...begun.values()].map(({ seq, token }) => [seq, token]));
   const sent = commands.map((command) => withToken(command, tokens));
   return { commands: sent, outcomes, under };
 }

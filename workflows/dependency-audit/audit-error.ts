@@ -7,17 +7,17 @@ export type AuditErrorCode =
   | "LOCK_FILE_CHANGED"
   | "PACKAGE_PATH_REFUSED"
   | "NOTHING_INSTALLED"
-  | "TOO_MANY_PACKAGES"
-  | "AUDIT_ID_INVALID"
-  | "RESULT_INVALID";
+  | "TOO_MANY_PACKAGES";
 
 /**
- * An expected fault of the audit. None of them goes away by asking again with the same files, so an agent answers a
- * task that met one as failed and not to be retried; any other exception (EIO, EMFILE) is worth another attempt.
+ * An expected fault of the audit. None of them goes away by asking again with the same files: `type` and `nonRetryable`
+ * are what the engine reads when a task or a step throws one. Any other exception (EIO, EMFILE) is worth another attempt.
  */
 export class AuditError extends Error {
   override readonly name = "AuditError";
   readonly code: AuditErrorCode;
+  readonly type: AuditErrorCode;
+  readonly nonRetryable = true;
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(
@@ -27,6 +27,7 @@ export class AuditError extends Error {
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.type = code;
     this.details = options.details ?? {};
   }
 }

@@ -1,40 +1,24 @@
 /**
- * What travels between the demo, the orchestrator and the audit's agents: the input and output of each task type.
- * A task type is also the capability an agent must have to be given it.
+ * What travels between the workflow, the orchestrator and the agents: inputs and outputs, and what a run records.
  *
- * Outputs do not repeat which package they are about: the join finds that out from the task id (task-ids.ts), and
- * thousands of outputs reach it in one message. What an agent cannot read is an outcome, not a failed task: one odd
- * package must not keep the whole report from being written.
+ * Outputs do not repeat which package they are about: the workflow knows what it asked for. What an agent cannot read is
+ * an outcome, not a failed task: one odd package must not keep the whole report from being written.
  */
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 
-export const packageTaskTypes = ["audit-licence", "audit-size", "audit-engines"] as const;
-export type PackageTaskType = (typeof packageTaskTypes)[number];
-export const reportTaskType = "audit-report";
-
 /** Longest text taken over from a package's own files. A real SPDX expression or range is far below it. */
 export const quotedCharactersMax = 200;
 
-/** 32 characters leave room for the check, a readable name and a hash within the 128 of a task id. */
-export const AuditId = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/);
-
-const ProjectPath = z.string().max(4096).refine(isAbsolute, "must be an absolute path");
+export const ProjectPath = z.string().max(4096).refine(isAbsolute, "must be an absolute path");
+/** As in the lock file, "/" between segments: `node_modules/a/node_modules/@b/c`. */
+export const PackagePath = z.string().min(1).max(1024);
 
 export const PackageTaskInput = z.object({
   projectPath: ProjectPath,
-  /** As in the lock file, "/" between segments: `node_modules/a/node_modules/@b/c`. */
-  packagePath: z.string().min(1).max(1024),
+  packagePath: PackagePath,
 });
 export type PackageTaskInput = z.infer<typeof PackageTaskInput>;
-
-export const ReportTaskInput = z.object({
-  auditId: AuditId,
-  projectPath: ProjectPath,
-  /** Of the lock file the audit was planned from; the join refuses to describe another one. */
-  lockFileSha256: z.string().regex(/^[0-9a-f]{64}$/),
-});
-export type ReportTaskInput = z.infer<typeof ReportTaskInput>;
 
 const NotInstalled = z.object({ outcome: z.literal("not-installed") });
 const Unreadable = z.object({ outcome: z.literal("unreadable"), reason: z.string() });
@@ -105,6 +89,15 @@ export const EnginesOutput = z.discriminatedUnion("outcome", [
 ]);
 export type EnginesOutput = z.infer<typeof EnginesOutput>;
 
+/** The three checks of one package. */
+export const PackageChecks = z.object({
+  packagePath: PackagePath,
+  licence: LicenceOutput,
+  size: SizeOutput,
+  engines: EnginesOutput,
+});
+export type PackageChecks = z.infer<typeof PackageChecks>;
+
 /** Who needs a package: `production` unless the lock file marks it as reachable from dev or optional dependencies only. */
 export const PackageScope = z.enum(["production", "development", "optional"]);
 export type PackageScope = z.infer<typeof PackageScope>;
@@ -137,7 +130,7 @@ export const Finding = z.object({
 });
 export type Finding = z.infer<typeof Finding>;
 
-/** The output of the join, and all that the renderers need. */
+/** What the audit is for, and all that the renderers need. */
 export const AuditReport = z.object({
   project: z.object({ name: z.string().nullable(), version: z.string().nullable(), path: z.string() }),
   /** Of the agents that checked engines; more than one when they ran on different Nodes. */

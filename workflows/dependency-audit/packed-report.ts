@@ -1,5 +1,5 @@
 /**
- * The report on its way from the join to whoever asked for it. A task's output may have 128 KiB and the report of 1,600
+ * The report on its way from the workflow to whoever asked for it. A run's output may have 128 KiB and the report of 1,600
  * packages has some 900; its rows are so alike that a tenth of that remains (measured: about 60 bytes a package).
  */
 import { brotliCompressSync, brotliDecompressSync } from "node:zlib";

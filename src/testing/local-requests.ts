@@ -1,0 +1,147 @@
+/** What a client asks about runs, answered by the core of this process; the client's own code asks it. */
+import { PerdureError } from "../errors.js";
+import type { AskedOutcome } from "../machines/effect.js";
+import type { HistoryEvent } from "../protocol/history-event.js";
+import type { RunId, WorkflowId } from "../protocol/ids.js";
+import type { Subjects } from "../protocol/subjects.js";
+import {
+  WorkflowCancelRequest,
+  WorkflowHistoryRequest,
+  WorkflowQueryRequest,
+  WorkflowSignalRequest,
+  WorkflowTerminateRequest,
+  WorkflowUpdateRequest,
+} from "../protocol/workflow-message.js";
+import { type LocalOrchestrator, refusalError } from "./local-orchestrator.js";
+import type { VirtualTime } from "./virtual-time.js";
+
+type Answer = (body: unknown) => object | Promise<object>;
+type Refused = { readonly ok: false; readonly refusal: Parameters<typeof refusalError>[0] };
+
+export class LocalRequests {
+  readonly #orchestrator: LocalOrchestrator;
+  readonly #time: VirtualTime;
+  readonly #answers: ReadonlyMap<string, Answer>;
+
+  constructor(orchestrator: LocalOrchestrator, time: VirtualTime, subjects: Subjects) {
+    this.#orchestrator = orchestrator;
+    this.#time = time;
+    this.#answers = new Map<string, Answer>([
+      [subjects.workflowSignal, (body) => this.#signal(body)],
+      [subjects.workflowQuery, (body) => this.#query(body)],
+      [subjects.workflowUpdate, (body) => this.#update(body)],
+      [subjects.workflowCancel, (body) => this.#cancel(body)],
+      [subjects.workflowTerminate, (body) => this.#terminate(body)],
+      [subjects.workflowHistory, (body) => this.#history(body)],
+    ]);
+  }
+
+  /** @throws PerdureError as the orchestrator refuses */
+  answer(subject: string, body: string): object | Promise<object> {
+    const answer = this.#answers.get(subject);
+    if (answer === undefined) throw new Error(`a test environment does not answer ${subject}`);
+    return answer(JSON.parse(body));
+  }
+
+  #signal(body: unknown): object {
+    const { taskId, name, input, signalId, messageId } = WorkflowSignalRequest.parse(body);
+    const { core, now } = this.#orchestrator;
+    const signalled = core.signal(taskId, { name, input, signalId: signalId ?? messageId }, now);
+    return { taskId, runId: granted(signalled).run.record.runId };
+  }
+
+  #cancel(body: unknown): object {
+    const { taskId } = WorkflowCancelRequest.parse(body);
+    const { core, now } = this.#orchestrator;
+    granted(core.cancel(taskId, now));
+    return { taskId, runId: this.#runIdOf(taskId) };
+  }
+
+  #terminate(body: unknown): object {
+    const { taskId, reason } = WorkflowTerminateRequest.parse(body);
+    const { core, now } = this.#orchestrator;
+    const terminated = core.terminate(taskId, reason ?? "it was terminated on request", now);
+    return { taskId, runId: granted(terminated).run.record.runId };
+  }
+
+  async #query(body: unknown): Promise<object> {
+    const { taskId, name, input, messageId } = WorkflowQueryRequest.parse(body);
+    const { core, now } = this.#orchestrator;
+    const { askedId } = granted(core.query(taskId, { queryId: messageId, name, input }, now));
+    const { outcome } = await this.#outcome(askedId, "stands still", () => `query ${name} is not answered`);
+    switch (outcome?.state) {
+      case "completed":
+        return { output: outcome.output };
+      case "failed":
+      case "rejected":
+        return { failure: outcome.failure };
+      default:
+        throw new PerdureError("NOT_READY", `workflow ${taskId} closed before it answered query ${name}`);
+    }
+  }
+
+  async #update(body: unknown): Promise<object> {
+    const request = WorkflowUpdateRequest.parse(body);
+    const { taskId, name, input, waitFor } = request;
+    const updateId = request.updateId ?? request.messageId;
+    const { core, now } = this.#orchestrator;
+    const { askedId, known } = granted(core.update(taskId, { updateId, name, input }, now));
+    if (known?.state === "completed") return { updateId, ...this.#completed(taskId, known.runId, updateId) };
+    if (known?.state === "runClosed") throw runClosed(taskId, updateId, known.message);
+    if (known?.state === "accepted" && waitFor === "accepted") return { updateId, stage: "accepted" };
+    const what = () => `update ${name} is not finished`;
+    const { outcome } = await this.#outcome(askedId, "may pass", what, waitFor);
+    if (outcome?.state === "runClosed") throw runClosed(taskId, updateId, outcome.message);
+    const { state: stage, ...rest } = outcome ?? { state: "admitted" };
+    return { updateId, stage, ...rest };
+  }
+
+  #history(body: unknown): object {
+    const { taskId, runId, afterEventId } = WorkflowHistoryRequest.parse(body);
+    const events = this.#orchestrator.history(taskId, runId);
+    const lastEventId = events.at(-1)?.eventId ?? 0;
+    return {
+      runId: runId ?? this.#runIdOf(taskId),
+      events: events.filter(({ eventId }) => eventId > afterEventId),
+      lastEventId,
+    };
+  }
+
+  /** The last of what becomes of a question, up to `waitFor`. */
+  async #outcome(
+    askedId: string,
+    time: "may pass" | "stands still",
+    what: () => string,
+    waitFor: "accepted" | "completed" = "completed",
+  ): Promise<{ readonly outcome: AskedOutcome | null }> {
+    let outcome: AskedOutcome | null = null;
+    this.#orchestrator.onOutcome(askedId, (became) => {
+      outcome = became;
+    });
+    const isOver = (): boolean => outcome !== null && (waitFor === "accepted" || outcome.state !== "accepted");
+    await this.#time.wait(isOver, time, what);
+    return { outcome };
+  }
+
+  #completed(workflowId: WorkflowId, runId: RunId, updateId: string): object {
+    const isEnd = (event: HistoryEvent) =>
+      event.type === "WorkflowExecutionUpdateCompleted" && event.updateId === updateId;
+    const end = this.#orchestrator.history(workflowId, runId).find(isEnd);
+    if (end?.type !== "WorkflowExecutionUpdateCompleted") throw new Error(`update ${updateId} has no end`);
+    const { output, failure } = end;
+    return failure === undefined ? { stage: "completed", output } : { stage: "failed", failure };
+  }
+
+  #runIdOf(workflowId: WorkflowId): RunId | undefined {
+    return this.#orchestrator.core.ledger.runs.of(workflowId)?.record.runId;
+  }
+}
+
+function granted<Granted extends { readonly ok: true }>(asked: Granted | Refused): Granted {
+  if (asked.ok) return asked;
+  throw refusalError(asked.refusal);
+}
+
+function runClosed(workflowId: string, updateId: string, message: string): PerdureError {
+  return new PerdureError("NOT_READY", message, { details: { taskId: workflowId, updateId } });
+}

@@ -1,0 +1,257 @@
+import { expect, it } from "vitest";
+import { taskId } from "../../support/given.js";
+import type { Submission } from "../engine.js";
+import { complete, fail, Scripted, timer } from "./scripted.js";
+
+function givenWaiting(): Scripted {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  engine.answer("o-1", [timer(1, 1_000_000)]);
+  return engine;
+}
+
+it("takes a signal once, in its place or while it waits for that", () => {
+  const engine = givenWaiting();
+  engine.signal("o-1", "a", "id-1");
+  engine.signal("o-1", "a", "id-1");
+  engine.signal("o-1", "b", "id-2");
+  engine.signal("o-1", "b", "id-2");
+  engine.answer("o-1", []);
+  engine.signal("o-1", "b", "id-2");
+  expect(engine.types("o-1").filter((type) => type.startsWith("signal"))).toEqual(["signal a", "signal b"]);
+});
+
+it("takes ten thousand signals and no more, those that wait for their place counted", () => {
+  const engine = givenWaiting();
+  for (let count = 0; count < 10_000; count += 1) engine.signal("o-1", "again", `id-${count}`);
+  expect(engine.signal("o-1", "again", "one more")).toMatchObject({ ok: false, refusal: { code: "QUEUE_FULL" } });
+  expect(engine.signal("o-1", "again", "id-77")).toMatchObject({ ok: true });
+});
+
+it("writes each signal to the journal once, however many wait", () => {
+  const engine = givenWaiting();
+  const bytes = (count: number) => {
+    const before = JSON.stringify(engine.facts).length;
+    for (let sent = 0; sent < count; sent += 1) engine.signal("o-1", "again", `${before}-${sent}`);
+    return JSON.stringify(engine.facts).length - before;
+  };
+  const few = bytes(50);
+  expect(bytes(500) / few).toBeLessThan(12);
+});
+
+it.each([
+  ["a workflow that nobody knows", "nobody", "NOT_FOUND"],
+  ["one whose run has closed", "closed", "NOT_FOUND"],
+  ["one that waits for its dependencies", "waiting", "NOT_READY"],
+])("refuses a signal, an update and a termination of %s", (_what, id, code) => {
+  const engine = givenWaiting();
+  engine.start("closed");
+  engine.answer("closed", [complete()]);
+  engine.start("waiting", { dependencies: ["o-1"] });
+  const refusal = { ok: false, refusal: { code } };
+  expect([engine.signal(id, "a"), engine.update(id, "u-1"), engine.terminate(id)]).toMatchObject([
+    refusal,
+    refusal,
+    refusal,
+  ]);
+});
+
+it("answers a query from the worker, and writes nothing", () => {
+  const engine = givenWaiting();
+  const events = engine.types("o-1");
+  engine.query("o-1", "q-1");
+  expect(engine.activation("o-1")).toMatchObject({
+    queries: [{ queryId: "q-1" }],
+    queriesOnly: true,
+    from: "previous",
+  });
+  engine.answer("o-1", [], { queries: [{ queryId: "q-1", output: 5 }] });
+  expect([engine.outcomes("o-1/q-1"), engine.types("o-1")]).toEqual([[{ state: "completed", output: 5 }], events]);
+});
+
+it("answers a query of a run that has closed", () => {
+  const engine = givenWaiting();
+  engine.terminate("o-1");
+  engine.query("o-1", "q-1");
+  engine.answer("o-1", [], { queries: [{ queryId: "q-1", output: 5 }] });
+  expect([engine.outcomes("o-1/q-1"), engine.core.ledger.tasks.size]).toEqual([[{ state: "completed", output: 5 }], 1]);
+});
+
+it("fails queries at once of a run that is stuck for good, and those that waited with it", () => {
+  const engine = givenWaiting();
+  engine.signal("o-1", "a");
+  engine.failActivation("o-1");
+  engine.pass(0);
+  engine.query("o-1", "q-1");
+  engine.failActivation("o-1");
+  engine.pass(10_000);
+  engine.failActivation("o-1");
+  expect(engine.outcomes("o-1/q-1")).toMatchObject([{ state: "failed", failure: { type: "NONDETERMINISM" } }]);
+  expect(engine.query("o-1", "q-2")).toMatchObject({ ok: false, refusal: { code: "NOT_READY" } });
+});
+
+it("forgets a query of a closed run that nobody waits for any more", () => {
+  const engine = new Scripted();
+  engine.start("o-1");
+  engine.terminate("o-1");
+  engine.query("o-1", "q-1");
+  engine.core.withdrawQuery(taskId("o-1"), "q-1", engine.now);
+  expect([...engine.core.ledger.tasks.keys()]).toEqual(["o-1"]);
+});
+
+it("accepts, finishes and rejects updates, and knows an update again", () => {
+  const engine = givenWaiting();
+  engine.update("o-1", "u-1");
+  engine.update("o-1", "u-2");
+  engine.answer("o-1", []);
+  engine.answer("o-1", [
+    { type: "AcceptUpdate", updateId: "u-1" },
+    { type: "RejectUpdate", updateId: "u-2", failure: { type: "TooLate", message: "it has shipped" } },
+  ]);
+  expect(engine.outcomes("o-1/u-2")).toMatchObject([{ state: "rejected", failure: { type: "TooLate" } }]);
+  expect(engine.update("o-1", "u-1")).toMatchObject({ known: { state: "accepted" } });
+  engine.signal("o-1", "go");
+  engine.answer("o-1", [{ type: "CompleteUpdate", updateId: "u-1", output: 8 }]);
+  expect(engine.outcomes("o-1/u-1")).toEqual([{ state: "accepted" }, { state: "completed", output: 8 }]);
+  expect(engine.update("o-1", "u-1")).toMatchObject({ known: { state: "completed", runId: engine.run("o-1").runId } });
+});
+
+it("leaves no trace of an update that was rejected", () => {
+  const engine = givenWaiting();
+  const before = engine.types("o-1");
+  engine.update("o-1", "u-1");
+  engine.answer("o-1", [{ type: "RejectUpdate", updateId: "u-1", failure: { type: "TooLate", message: "no" } }]);
+  expect([engine.types("o-1"), engine.activation("o-1")]).toEqual([before, null]);
+});
+
+it("takes ten updates at a time", () => {
+  const engine = givenWaiting();
+  for (let count = 0; count < 10; count += 1) engine.update("o-1", `u-${count}`);
+  expect(engine.update("o-1", "u-10")).toMatchObject({ ok: false, refusal: { code: "QUEUE_FULL" } });
+});
+
+it("tells those whose update was accepted and whose run closed, and takes the others to the next run", () => {
+  const engine = givenWaiting();
+  engine.update("o-1", "u-1");
+  engine.answer("o-1", [{ type: "AcceptUpdate", updateId: "u-1" }]);
+  engine.signal("o-1", "go");
+  engine.update("o-1", "u-2");
+  engine.answer("o-1", [{ type: "ContinueAsNew" }]);
+  expect(engine.outcomes("o-1/u-1").at(-1)).toMatchObject({ state: "runClosed" });
+  expect([engine.outcomes("o-1/u-2"), engine.activation("o-1")?.updates]).toMatchObject([[], [{ updateId: "u-2" }]]);
+  engine.answer("o-1", [
+    { type: "AcceptUpdate", updateId: "u-2" },
+    { type: "CompleteUpdate", updateId: "u-2", output: 1 },
+  ]);
+  expect(engine.outcomes("o-1/u-2").at(-1)).toEqual({ state: "completed", output: 1 });
+});
+
+it("asks again when an update was accepted that this leader never heard of", () => {
+  const engine = givenWaiting();
+  engine.signal("o-1", "go");
+  engine.answer("o-1", [{ type: "AcceptUpdate", updateId: "u-1" }]);
+  expect([engine.run("o-1").state, engine.activation("o-1")?.from]).toEqual(["running", "start"]);
+});
+
+it("records one request for cancellation, and ends cancelled when the code says so", () => {
+  const engine = givenWaiting();
+  engine.cancel("o-1");
+  engine.cancel("o-1");
+  engine.answer("o-1", []);
+  engine.cancel("o-1");
+  expect(engine.types("o-1").filter((type) => type === "WorkflowExecutionCancelRequested")).toHaveLength(1);
+  engine.signal("o-1", "go");
+  engine.answer("o-1", [{ type: "CancelWorkflow" }]);
+  expect(engine.task("o-1").state).toBe("cancelled");
+});
+
+it("terminates a run without a word of its code, and takes no late answer", () => {
+  const engine = givenWaiting();
+  engine.signal("o-1", "go");
+  const late = engine.resultOf(engine.run("o-1").runId, {
+    activation: { commands: [complete()], steps: [], queries: [] },
+  });
+  engine.terminate("o-1");
+  engine.handIn(late);
+  expect(engine.task("o-1")).toMatchObject({ state: "terminated", failure: { type: "TERMINATED", message: "enough" } });
+});
+
+it("does not let a client touch an activation", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  expect(engine.cancel(engine.run("o-1").runId)).toMatchObject({ ok: false, refusal: { code: "NOT_FOUND" } });
+});
+
+interface IdCase {
+  readonly sentence: string;
+  readonly before: "open" | "completed" | "failed";
+  readonly change: Submission;
+  readonly outcome: "same" | "new" | "refused";
+}
+const signal = { name: "poke" };
+const idCases: readonly IdCase[] = [
+  { sentence: "the same again is the same", before: "open", change: {}, outcome: "same" },
+  { sentence: "another is refused", before: "open", change: { input: 2 }, outcome: "refused" },
+  { sentence: "the same of a closed one is the same", before: "completed", change: {}, outcome: "same" },
+  { sentence: "fail", before: "open", change: { idConflictPolicy: "fail" }, outcome: "refused" },
+  { sentence: "useExisting", before: "open", change: { idConflictPolicy: "useExisting", input: 2 }, outcome: "same" },
+  { sentence: "terminateExisting", before: "open", change: { idConflictPolicy: "terminateExisting" }, outcome: "new" },
+  {
+    sentence: "terminateExisting",
+    before: "completed",
+    change: { idConflictPolicy: "terminateExisting" },
+    outcome: "new",
+  },
+  { sentence: "allowDuplicate", before: "completed", change: { idReusePolicy: "allowDuplicate" }, outcome: "new" },
+  { sentence: "allowDuplicate", before: "open", change: { idReusePolicy: "allowDuplicate" }, outcome: "refused" },
+  {
+    sentence: "allowDuplicateFailedOnly",
+    before: "failed",
+    change: { idReusePolicy: "allowDuplicateFailedOnly" },
+    outcome: "new",
+  },
+  {
+    sentence: "allowDuplicateFailedOnly",
+    before: "completed",
+    change: { idReusePolicy: "allowDuplicateFailedOnly" },
+    outcome: "refused",
+  },
+  { sentence: "rejectDuplicate", before: "failed", change: { idReusePolicy: "rejectDuplicate" }, outcome: "refused" },
+  { sentence: "signal-with-start", before: "open", change: { signal, input: 2 }, outcome: "same" },
+  { sentence: "signal-with-start", before: "completed", change: { signal, input: 2 }, outcome: "new" },
+];
+
+it.each(idCases)("id of an $before run, $sentence: $outcome", ({ before, change, outcome }) => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  engine.answer("o-1", before === "open" ? [timer(1, 99_000)] : [before === "failed" ? fail() : complete()]);
+  const { runId } = engine.run("o-1");
+  const started = engine.start("o-1", change);
+  const now = engine.run("o-1").runId === runId ? "same" : "new";
+  expect(started.ok ? now : started.refusal.code).toBe(outcome === "refused" ? "ID_CONFLICT" : outcome);
+  const signals = engine.types("o-1").filter((type) => type === "signal poke").length;
+  expect(signals).toBe(change.signal === undefined ? 0 : 1);
+});
+
+it("starts another in place of one that still waits for its dependencies", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-0");
+  engine.start("o-1", { dependencies: ["o-0"] });
+  expect(engine.start("o-1", { idConflictPolicy: "terminateExisting" }).ok).toBe(true);
+  expect(engine.task("o-1").state).toBe("open");
+});
+
+it("refuses a signal-with-start whose signal is refused", () => {
+  const engine = givenWaiting();
+  for (let count = 0; count < 10_000; count += 1) engine.signal("o-1", "again", `id-${count}`);
+  expect(engine.start("o-1", { signal })).toMatchObject({ ok: false, refusal: { code: "QUEUE_FULL" } });
+});
+
+it.each(["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"] as const)(
+  "refuses %s on a task that is no workflow",
+  (field) => {
+    const value = { idReusePolicy: "allowDuplicate", idConflictPolicy: "fail", memo: {}, searchAttributes: {}, signal };
+    const started = new Scripted().start("t-1", { type: "ocr", [field]: value[field] });
+    expect(started).toMatchObject({ ok: false, refusal: { code: "INVALID_MESSAGE", details: { field } } });
+  },
+);
