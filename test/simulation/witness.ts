@@ -1,7 +1,7 @@
 /** What clients and agents of a run see, in the words of the checker. */
-import type { AgentRecord, ClientRecord, TaskView } from "../checker/history.js";
-import type { TaskAssignment } from "../../src/protocol/agent-message.js";
+
 import type { TaskView as EngineView } from "../../src/protocol/task-message.js";
+import type { AgentRecord, ClientRecord, Output, TaskView } from "../checker/history.js";
 
 export class Witness {
   readonly clients: ClientRecord[] = [];
@@ -12,13 +12,17 @@ export class Witness {
   }
 
   /** @param askedAt when the answer spoke of the task, at the latest */
-  seesTask(taskId: string, view: EngineView | null, { askedAt, answeredAt }: { askedAt: number; answeredAt: number }): void {
+  seesTask(
+    taskId: string,
+    view: EngineView | null,
+    { askedAt, answeredAt }: { askedAt: number; answeredAt: number },
+  ): void {
     this.sees({ kind: "saw", askedAt, answeredAt, taskId, view: view === null ? null : copyOf(view) });
   }
 
   works(
     kind: AgentRecord["kind"],
-    { taskId, attempt, token }: Pick<TaskAssignment, "taskId" | "attempt" | "token">,
+    { taskId, attempt, token }: Output,
     more: Pick<AgentRecord, "at" | "agentId" | "process"> & Partial<AgentRecord>,
   ): void {
     this.agents.push({ kind, taskId, attempt, token, ...more });
