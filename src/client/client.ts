@@ -3,6 +3,7 @@
  * (idempotent-request.ts), so a change of leaders in between is not noticed.
  */
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { z } from "zod";
 import { systemClock } from "../clock.js";
 import { PerdureError } from "../errors.js";
@@ -191,6 +192,8 @@ class ConnectedClient implements Client {
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
+    // One for each watcher of events; Node would warn of the eleventh.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async submit(task: NewTask, options: SubmitOptions = {}): Promise<TaskHandle> {

@@ -56,5 +56,13 @@ export function eventsOf(
       subscription.unsubscribe();
     }
   }
-  return read();
+  const events = read();
+  const leave = events.return.bind(events);
+  // One that is left before its first step never comes to its `finally`.
+  events.return = (value) => {
+    signal.removeEventListener("abort", end);
+    subscription.unsubscribe();
+    return leave(value);
+  };
+  return events;
 }

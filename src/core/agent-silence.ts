@@ -97,11 +97,12 @@ export class AgentSilence {
 
   /**
    * Sends an attempt again that the agent has: if nobody listens, the server says so, and the agent is gone for certain.
-   * Whoever listens knows the token.
+   * Whoever listens knows the token. Only one that was accepted: of one that may have been lost on its way, that answer
+   * would say that it was never begun, which it may have been; and those are sent again anyway.
    */
   #askWhoListens(agentId: AgentId): void {
     for (const { state, token, spec } of this.#ledger.activeTasks.get(agentId) ?? []) {
-      if (token === null || (state !== "running" && state !== "assigned")) continue;
+      if (token === null || state !== "running") continue;
       this.#ledger.ask({ kind: "dispatchTask", taskId: spec.taskId, token });
       return;
     }

@@ -1,8 +1,9 @@
-import type { StreamConfig } from "@nats-io/jetstream";
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import { PerdureError } from "../errors.js";
 import type { Durability } from "../protocol/system-message.js";
 import type { Topology } from "../protocol/topology.js";
 import { apiCodes, refusalOf, storageError } from "./api-error.js";
+import { streamOfBucket } from "./bucket-names.js";
 import type { Connection } from "./connection.js";
 import { managerOf } from "./jetstream-manager.js";
 import { type Drift, driftOf, type OwnStream, ownStreams, type WantedStream } from "./stream-settings.js";
@@ -46,7 +47,8 @@ export interface Provisioned {
 
 /**
  * @throws PerdureError NATS_SERVER_TOO_OLD; STORAGE_UNAVAILABLE where JetStream is not enabled or refuses;
- *   STORAGE_MISCONFIGURED where a stream of this name exists with settings that cannot be changed or are somebody else's.
+ *   STORAGE_MISCONFIGURED where a stream of this name exists with settings that cannot be changed or are somebody else's;
+ *   STORE_DAMAGED where the bucket of unfinished tasks was deleted.
  */
 export async function provision(
   connection: Connection,
@@ -55,10 +57,27 @@ export async function provision(
 ): Promise<Provisioned> {
   assertRecentServer(connection);
   const { replicas } = options;
+  await refuseWithoutTasks(connection, topology);
   const own = ownStreams(topology);
   const provisioned = await Promise.all(own.map((stream) => provisionStream(connection, stream, options)));
   const journalReplicas = provisioned[own.findIndex(({ name }) => name === topology.journal.name)] ?? replicas;
   return { durability: durabilityOf(journalReplicas, options.serverSync), replicas: journalReplicas };
+}
+
+/**
+ * A journal that was ever written had a bucket of tasks beside it, and is trimmed behind what that holds. Made anew, an
+ * empty one would look as if all of that had ended.
+ */
+async function refuseWithoutTasks(connection: Connection, { journal, tasks }: Topology): Promise<void> {
+  const journalInfo = await findStream(connection, journal.name);
+  if (journalInfo === undefined || journalInfo.state.last_seq === 0) return;
+  const stream = streamOfBucket(tasks.bucket);
+  if ((await findStream(connection, stream)) !== undefined) return;
+  throw new PerdureError(
+    "STORE_DAMAGED",
+    `Journal ${journal.name} was written up to ${journalInfo.state.last_seq}, and the bucket ${tasks.bucket} beside it is gone, with every unfinished task that the journal does not hold any more. Nothing was started. Restore the server's store directory from a copy; or, to go on without them, make the bucket yourself (\`nats kv add ${tasks.bucket}\`).`,
+    { details: { stream, lastSequence: journalInfo.state.last_seq } },
+  );
 }
 
 /** Returns the replicas that the stream has in the end. */
@@ -70,7 +89,7 @@ async function provisionStream(
   const { name } = stream;
   const { streams } = await managerOf(connection);
   try {
-    const existing = await findConfig(connection, name);
+    const existing = (await findStream(connection, name))?.config;
     const found = existing ?? (await createStream(connection, stream.wanted(replicas)));
     if (existing === undefined) onChange?.({ stream: name, change: "created", settings: [] });
     // More copies than were asked for are somebody's decision, and taking them away would cost durability.
@@ -88,13 +107,13 @@ async function provisionStream(
   }
 }
 
-async function findConfig(connection: Connection, name: string): Promise<StreamConfig | undefined> {
+async function findStream(connection: Connection, name: string): Promise<StreamInfo | undefined> {
   const { streams } = await managerOf(connection);
   try {
-    return (await streams.info(name)).config;
+    return await streams.info(name);
   } catch (error) {
     if (refusalOf(error)?.code === apiCodes.streamNotFound) return undefined;
-    throw error;
+    throw storageError(error, `look for stream ${name}`);
   }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { judge } from "../checker/checker.js";
 import type { ClientRecord, History, Status } from "../checker/history.js";
+import { type PlannedSubmission, planWorkload } from "../checker/workload.js";
 import { SeededRandom } from "../support/seeded-random.js";
 import { Agenda } from "./agenda.js";
 import { readAgentLogs } from "./agent-log.js";
@@ -13,7 +14,6 @@ import { RawClient } from "./raw-client.js";
 import { sdkClient } from "./sdk-client.js";
 import { Server } from "./server.js";
 import { Onslaught } from "./strikes.js";
-import { type PlannedSubmission, planWorkload } from "./workload.js";
 
 export interface ChaosOptions {
   readonly seed: number;

@@ -4,10 +4,10 @@
  */
 
 import { type ClientRecord, endedStates, type PlannedTask, type TaskView } from "../checker/history.js";
+import type { PlannedSubmission } from "../checker/workload.js";
 import type { SeededRandom } from "../support/seeded-random.js";
 import type { Agenda } from "./agenda.js";
 import type { Asked, ChaosClient } from "./raw-client.js";
-import type { PlannedSubmission } from "./workload.js";
 
 export interface CrowdOptions {
   readonly agenda: Agenda;

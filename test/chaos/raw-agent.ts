@@ -4,10 +4,10 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Output, WorkOrder } from "../checker/history.js";
+import { workOn } from "../checker/work.js";
 import { AgentLog } from "./agent-log.js";
 import { agentProcessOptions } from "./agent-options.js";
 import { type Incoming, RawConnection } from "./raw-connection.js";
-import { workOn } from "../checker/work.js";
 
 interface Assignment {
   readonly taskId: string;

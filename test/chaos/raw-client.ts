@@ -1,8 +1,8 @@
 /** A client written by hand from docs/wire-protocol.md. It asks once; asking again is for whoever calls. */
 import { randomUUID } from "node:crypto";
 import type { Status, TaskView } from "../checker/history.js";
+import type { PlannedSubmission } from "../checker/workload.js";
 import { RawConnection } from "./raw-connection.js";
-import type { PlannedSubmission } from "./workload.js";
 
 /** What came of one request: an answer, a refusal by its code, or nothing. */
 export type Asked<T> =

@@ -8,9 +8,9 @@ import {
   TaskFailure,
 } from "../../src/index.js";
 import type { Output, WorkOrder } from "../checker/history.js";
+import { workOn } from "../checker/work.js";
 import { AgentLog } from "./agent-log.js";
 import { agentProcessOptions } from "./agent-options.js";
-import { workOn } from "../checker/work.js";
 
 const { port, namespace, agentId, types, places, logFolder } = agentProcessOptions();
 const log = new AgentLog(logFolder, agentId);

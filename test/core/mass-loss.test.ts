@@ -96,6 +96,16 @@ it("asks the server who of the silent listens, and gives those up as usual that 
   expect([statesOf(engine), alarms(engine)]).toEqual([["lost", "lost", "lost"], []]);
 });
 
+it("does not ask with an attempt that was not accepted, for it may have begun all the same", () => {
+  const engine = givenWorking();
+  for (const id of silent) engine.complete(`t-${id}`);
+  engine.submit(silent.map((id) => ({ taskId: `t2-${id}` })));
+  engine.decisions.length = 0;
+  passInSteps(engine, 3_500, { silent });
+  expect(engine.states(...silent.map((id) => `t2-${id}`))).toEqual(["assigned", "assigned", "assigned"]);
+  expect(engine.effects("dispatchTask")).toEqual([]);
+});
+
 it("asks again each lost threshold, for the server may notice late", () => {
   const engine = givenWorking();
   engine.decisions.length = 0;

@@ -16,7 +16,11 @@ const WEEK_MS = 7 * 86_400_000;
 const CAPABILITIES = new Set(["ocr", "gpu", "scan"]);
 
 /** Thousands of random events, among them every way a task can end. */
-function livedThrough(): { readonly engine: Engine; readonly ids: readonly string[]; readonly kept: WeakRef<object>[] } {
+function livedThrough(): {
+  readonly engine: Engine;
+  readonly ids: readonly string[];
+  readonly kept: WeakRef<object>[];
+} {
   const engine = new Engine();
   const ids = new Set<string>();
   const kept: WeakRef<object>[] = [];
@@ -38,9 +42,19 @@ function endAll(engine: Engine): void {
   engine.pass(60_000);
   expect([...tasks.values()].filter(({ state }) => !endedStates.has(state))).toEqual([]);
   for (const id of [...tasks.keys()]) engine.core.ledger.forgetTask(id);
-  engine.lose("k-1", "k-2", "k-3", "k-4");
-  engine.pass(WEEK_MS, { silent: ["k-1", "k-2", "k-3", "k-4"] });
+  // They are not given up all at once, and their records outlive them by a week.
+  const silent = ["k-1", "k-2", "k-3", "k-4"];
+  for (let round = 0; round < 10; round += 1) engine.pass(60_000, { silent });
+  engine.pass(WEEK_MS, { silent });
   engine.decisions.length = 0;
+}
+
+function untilCollected(kept: readonly WeakRef<object>[]): Promise<void> {
+  return until("none of it is reachable any more", async () => {
+    collectGarbage();
+    await nextTurn();
+    return kept.every((reference) => reference.deref() === undefined);
+  });
 }
 
 it("keeps nothing of tasks and agents that are gone", async () => {
@@ -75,13 +89,21 @@ it("keeps nothing of tasks and agents that are gone", async () => {
     changed: [],
     counts: [],
   });
-  await until("no record is reachable any more", async () => {
-    collectGarbage();
-    await nextTurn();
-    return kept.every((reference) => reference.deref() === undefined);
-  });
+  await untilCollected(kept);
   // The engine itself must not be what was collected.
   expect(engine.core.ledger).toBe(ledger);
+});
+
+it("keeps no ended task for the sake of a deadline that is far away", async () => {
+  const engine = new Engine();
+  engine.register("k-1");
+  engine.submit({ taskId: "waits", type: "scan", scheduleToCloseMs: 1_000 });
+  engine.submit({ taskId: "ends", scheduleToCloseMs: WEEK_MS });
+  const kept = [new WeakRef(engine.task("ends"))];
+  engine.complete("ends");
+  engine.core.ledger.forgetTask(taskId("ends"));
+  await untilCollected(kept);
+  expect(engine.core.ledger.deadlines.size).toBe(1);
 });
 
 it("decides what one end entails for thousands in parts, and all of it in the end", () => {

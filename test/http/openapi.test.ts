@@ -8,7 +8,7 @@ import { drawOpenapi } from "./draw-openapi.js";
 
 const openapi = drawOpenapi() as OpenapiDocument;
 
-/** `npm run schemas` runs this file with --update, which writes it. */
+/** `npm run generate` runs this file with --update, which writes it. */
 it("has an OpenAPI document of the operations as they are now", async () => {
   await expect(`${JSON.stringify(openapi, null, 2)}\n`).toMatchFileSnapshot("../../docs/openapi.json");
 });

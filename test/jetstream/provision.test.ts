@@ -170,3 +170,19 @@ test("a server that is too old is refused with both versions", async () => {
   });
   await connection.close();
 });
+
+test("a bucket of tasks that is gone beside a journal that was written is not replaced by an empty one", async () => {
+  const connection = await nats.connect();
+  const topology = topologyOf(newNamespace());
+  await provision(connection, topology, single);
+  const { streams } = await managerOf(connection);
+  const [subject = ""] = topology.journal.subjects;
+  await connection.request(subject, "{}", { timeoutMs: 2_000 });
+  await streams.delete(`KV_${topology.tasks.bucket}`);
+
+  const refused = provision(connection, topology, single);
+
+  await expect(refused).rejects.toMatchObject({ code: "STORE_DAMAGED", details: { lastSequence: 1 } });
+  await new Kvm(jetstream(natsOf(connection))).create(topology.tasks.bucket);
+  await expect(provision(connection, topology, single)).resolves.toMatchObject({ durability: "fsync" });
+});

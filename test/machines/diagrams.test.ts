@@ -13,7 +13,7 @@ const machines: readonly (readonly [name: string, title: string, machine: AnySta
   ["orchestrator", "The life of an orchestrator process", orchestratorMachine],
 ];
 
-/** `npm run diagrams` runs this file with --update, which writes them. */
+/** `npm run generate` runs this file with --update, which writes them. */
 it.each(machines)("has a diagram of the %s machine as it is now", async (name, title, machine) => {
   const drawing = drawMachine(machine, { title, source: `src/machines/${name}.machine.ts` });
   await expect(drawing).toMatchFileSnapshot(`../../docs/machines/${name}.md`);

@@ -14,7 +14,7 @@ export function drawMachine(machine: AnyStateMachine, options: { title: string; 
   return [
     `# ${options.title}`,
     "",
-    `Drawn from [${options.source}](../../${options.source}) by \`npm run diagrams\`; a test fails when it is out of date.`,
+    `Drawn from [${options.source}](../../${options.source}) by \`npm run generate\`; a test fails when it is out of date.`,
     "Events that a state knows and ignores are in the table only; whatever is in neither is refused.",
     "",
     "```mermaid",

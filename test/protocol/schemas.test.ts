@@ -6,7 +6,7 @@ import { type JsonSchema, jsonSchemaOf, schemaIndex, schemaPage } from "./wire-s
 const asJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 const folder = "../../docs/schemas";
 
-/** `npm run schemas` runs this file with --update, which writes them. */
+/** `npm run generate` runs this file with --update, which writes them. */
 it.each(wireMessageNames)("has the JSON Schema of %s as it is now", async (name) => {
   await expect(asJson(jsonSchemaOf(name))).toMatchFileSnapshot(`${folder}/${name}.json`);
 });

@@ -102,7 +102,7 @@ ${wireMessageNames.map(summary).join("\n")}
 
 const PAGE_HEAD = `# JSON Schema of every message
 
-Generated from \`src/protocol\` by \`npm run schemas\`, one file a message, draft 2020-12; [index.json](index.json) says the
+Generated from \`src/protocol\` by \`npm run generate\`, one file a message, draft 2020-12; [index.json](index.json) says the
 same as the first table for programs. What the messages mean is in [the wire protocol](../wire-protocol.md).
 
 A message that fits its schema is not refused for its shape. A schema cannot say everything that is:

@@ -4,15 +4,17 @@
  */
 import type { AgentOrder, AgentReport, TaskAssignment, TaskResult } from "../../src/protocol/agent-message.js";
 import type { AgentId } from "../../src/protocol/ids.js";
+import type { Output, WorkOrder } from "../checker/history.js";
+import { type Outcome, workOn } from "../checker/work.js";
 import { givenHeartbeat } from "../support/given.js";
-import { type Checker, outputOf } from "./checker.js";
 import { type Leader, limits, type Store } from "./leader.js";
+import type { Witness } from "./witness.js";
 import { Process, type World } from "./world.js";
 
 export interface AgentWorld {
   readonly world: World;
   readonly store: Store;
-  readonly checker: Checker;
+  readonly witness: Witness;
   /** Whoever leads now; null between two leaders. */
   readonly leader: () => Leader | null;
 }
@@ -50,7 +52,7 @@ export class AgentProcess extends Process {
   receiveAssignment(assignment: TaskAssignment): void {
     const { token } = assignment;
     // It may be its successor's: taken by a process that is about to learn that it was replaced, it would be nobody's.
-    if (this.#incarnation === null) return;
+    if (this.#incarnation === null || assignment.incarnation !== this.#incarnation) return;
     const known = this.#work.get(token);
     const busy = [...this.#work.values()].filter((work) => work.result === null).length;
     if (known?.result === null) this.#report("accepted", assignment);
@@ -80,42 +82,42 @@ export class AgentProcess extends Process {
   }
 
   #begin(assignment: TaskAssignment): void {
-    const { world, checker } = this.#sim;
-    checker.agentBegan(assignment);
-    this.#work.set(assignment.token, { assignment, result: null });
+    const { world, witness } = this.#sim;
+    const { taskId, attempt, token, dependencyResults } = assignment;
+    const which: Output = { taskId, attempt, token };
+    witness.works("began", which, { ...this.#here, dependencyResults: structuredClone(dependencyResults) });
+    this.#work.set(token, { assignment, result: null });
     if (!world.mishap(0.2)) this.#report("accepted", assignment);
-    world.after(world.between(1, world.mishap(0.1) ? 15_000 : 1_500), () =>
-      this.deliver(() => this.#finish(assignment)),
-    );
+    const { afterMs, outcome } = workOn(assignment.input as WorkOrder, which);
+    if (afterMs === null) return;
+    const delayMs = world.mishap(0.1) ? world.between(1, 15_000) : world.between(1, 1_500);
+    world.after(afterMs + delayMs, () => this.deliver(() => this.#finish(token, outcome)));
   }
 
-  #finish(assignment: TaskAssignment): void {
-    const work = this.#work.get(assignment.token);
+  #finish(token: string, outcome: Outcome | { readonly status: "cancelled" }): void {
+    const work = this.#work.get(token);
     if (work === undefined || work.result !== null) return;
-    const fails = this.#sim.world.mishap(0.15);
-    work.result = this.#resultOf(assignment, fails ? "failed" : "completed");
+    const { taskId, attempt } = work.assignment;
+    this.#sim.witness.works("finished", work.assignment, { ...this.#here, status: outcome.status });
+    const usage = { cost: 1, tokens: { input: 1, output: 1 }, model: "none" };
+    work.result = { taskId, attempt, token, agentId: this.agentId, ...outcome, usage };
     this.#handIn(work.result);
   }
 
   #stop(token: string): void {
-    const work = this.#work.get(token);
-    if (work === undefined || work.result !== null) return;
-    work.result = this.#resultOf(work.assignment, "cancelled");
-    this.#handIn(work.result);
+    const order = this.#work.get(token)?.assignment.input as WorkOrder | undefined;
+    if (order?.do !== "stubborn") this.#finish(token, { status: "cancelled" });
   }
 
   #handBack(assignment: TaskAssignment): void {
     this.#work.delete(assignment.token);
     this.#handedBack.add(assignment.token);
-    this.#sim.checker.agentHandedBack(assignment.token);
+    this.#sim.witness.works("released", assignment, this.#here);
     this.#report("released", assignment);
   }
 
-  #resultOf({ taskId, attempt, token }: TaskAssignment, status: TaskResult["status"]): TaskResult {
-    const result: TaskResult = { taskId, attempt, token, agentId: this.agentId, status };
-    if (status === "completed") result.output = outputOf(token);
-    if (status === "failed") result.error = { type: "Mishap", message: `attempt ${attempt} went wrong` };
-    return result;
+  get #here() {
+    return { at: this.#sim.world.now, agentId: this.agentId, process: this.#instanceId };
   }
 
   /** Publishes until it is stored, which a crash can come before; sometimes twice. */

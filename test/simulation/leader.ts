@@ -17,9 +17,21 @@ import { Process, type World } from "./world.js";
 export interface Store {
   /** Counts leaders: an append of an older one is refused. */
   epoch: number;
-  readonly flushes: { readonly facts: string; readonly resultsSequence: number }[];
-  readonly results: { readonly sender: AgentId; readonly result: TaskResult }[];
+  readonly flushes: { readonly facts: string; readonly lastRead: Read }[];
+  /** A server that is killed forgets the last ones, though it had acknowledged them. */
+  readonly results: StoredResult[];
   readonly endedTasks: Map<TaskId, TaskRecord>;
+}
+
+export interface StoredResult {
+  readonly sender: AgentId;
+  readonly result: TaskResult;
+}
+
+/** Up to where results were read: how many, and the last one, by which it is noticed that others are in their place now. */
+interface Read {
+  readonly count: number;
+  readonly last: StoredResult | undefined;
 }
 
 /** Where a leader's messages go. */
@@ -28,6 +40,7 @@ export interface Surroundings {
   assign(agentId: AgentId, assignment: TaskAssignment): boolean;
   order(order: AgentOrder): void;
   tellClients(view: TaskView): void;
+  broadcast(eventType: string, payload: Readonly<Record<string, unknown>>): void;
   /** The leader says that something is wrong with agents or with itself. */
   alarm(code: string): void;
 }
@@ -35,22 +48,25 @@ export interface Surroundings {
 interface Group {
   readonly facts: string;
   readonly releases: readonly (Effect | (() => void))[];
-  /** Results up to here are contained in what was decided up to this group. */
-  readonly resultsSequence: number;
+  /** These are contained in what was decided up to this group. */
+  readonly lastRead: Read;
 }
+
+const nothingRead: Read = { count: 0, last: undefined };
 
 const HEARTBEAT_MS = 1_000;
 export const limits = { heartbeatIntervalMs: HEARTBEAT_MS, unhealthyThresholdMs: 3_000, lostThresholdMs: 6_000 };
 
 export class Leader extends Process {
   readonly core: Core;
+  readonly leadingSince: number;
   readonly #world: World;
   readonly #store: Store;
   readonly #surroundings: Surroundings;
   readonly #epoch: number;
   #pending: Group[] = [];
   #flushState: "idle" | "scheduled" | "appending" = "idle";
-  #resultsSequence: number;
+  #lastRead: Read;
   #lastTick: number;
 
   constructor(world: World, store: Store, surroundings: Surroundings) {
@@ -60,7 +76,8 @@ export class Leader extends Process {
     this.#surroundings = surroundings;
     store.epoch += 1;
     this.#epoch = store.epoch;
-    this.#resultsSequence = store.flushes.at(-1)?.resultsSequence ?? 0;
+    this.leadingSince = world.now;
+    this.#lastRead = store.flushes.at(-1)?.lastRead ?? nothingRead;
     this.#lastTick = world.now;
 
     const ledger = new Ledger();
@@ -102,10 +119,13 @@ export class Leader extends Process {
   }
 
   readResults(): void {
+    const { results } = this.#store;
+    // What was read last is not there any more: everything that is left is read again.
+    if (results[this.#lastRead.count - 1] !== this.#lastRead.last) this.#lastRead = nothingRead;
     for (;;) {
-      const next = this.#store.results[this.#resultsSequence];
+      const next = results[this.#lastRead.count];
       if (next === undefined) return;
-      this.#resultsSequence += 1;
+      this.#lastRead = { count: this.#lastRead.count + 1, last: next };
       this.core.result(next.sender, next.result, this.instant);
     }
   }
@@ -115,7 +135,7 @@ export class Leader extends Process {
   }
 
   #push(facts: string, releases: Group["releases"]): void {
-    this.#pending.push({ facts, releases, resultsSequence: this.#resultsSequence });
+    this.#pending.push({ facts, releases, lastRead: this.#lastRead });
     this.#scheduleFlush();
   }
 
@@ -132,8 +152,8 @@ export class Leader extends Process {
     const full = this.#world.random() < 0.3;
     const groups = this.#pending.splice(0, full ? this.#world.between(1, this.#pending.length) : this.#pending.length);
     const facts = groups.flatMap((group) => JSON.parse(group.facts) as Fact[]);
-    const { resultsSequence } = groups.at(-1) ?? this.#store.flushes.at(-1) ?? { resultsSequence: 0 };
-    const flush = { facts: JSON.stringify(facts), resultsSequence };
+    const { lastRead } = groups.at(-1) ?? this.#store.flushes.at(-1) ?? { lastRead: nothingRead };
+    const flush = { facts: JSON.stringify(facts), lastRead };
     const latency = this.#world.between(1, this.#world.mishap(0.05) ? 2_000 : 5);
     this.#world.after(this.#world.between(0, latency), () => {
       // Lost with its writer's connection, or on disk although its writer never hears of it.
@@ -192,6 +212,7 @@ export class Leader extends Process {
         return;
       }
       case "broadcastEvent":
+        this.#surroundings.broadcast(effect.eventType, effect.payload);
         if (effect.eventType === "SYSTEM_ERROR") this.#surroundings.alarm(String(effect.payload["code"]));
         return;
     }

@@ -1,16 +1,19 @@
 /** One seeded run: clients, agents, leaders and a store, first with everything going wrong, then in peace. */
 import type { AgentOrder, TaskAssignment } from "../../src/protocol/agent-message.js";
 import type { AgentId, TaskId } from "../../src/protocol/ids.js";
-import { priorities } from "../../src/protocol/priority.js";
-import type { TaskSubmission, TaskView } from "../../src/protocol/task-message.js";
-import { agentId, taskId } from "../support/given.js";
+import type { TaskView } from "../../src/protocol/task-message.js";
+import { judge } from "../checker/checker.js";
+import { planWorkload } from "../checker/workload.js";
+import { agentId } from "../support/given.js";
 import { AgentProcess } from "./agent-process.js";
-import { Checker } from "./checker.js";
+import { Clients } from "./clients.js";
 import { Leader, type Store, type Surroundings } from "./leader.js";
+import { Witness } from "./witness.js";
 import { World } from "./world.js";
 
 const TASKS = 24;
 const AGENTS = 5;
+const TYPES = ["ocr", "gpu"];
 const TROUBLE_MS = 60_000;
 /** Long enough for every retry, loss and time-out that trouble left behind. */
 const PEACE_MS = 600_000;
@@ -29,17 +32,19 @@ export function simulate(seed: number): Outcome {
 class Simulation implements Surroundings {
   readonly #world: World;
   readonly #store: Store = { epoch: 0, flushes: [], results: [], endedTasks: new Map() };
-  readonly #checker = new Checker();
+  readonly #witness = new Witness();
+  readonly #clients: Clients;
   readonly #processes = new Map<AgentId, AgentProcess[]>();
   readonly #troubles: Record<string, number> = {};
-  readonly #endedStates: Record<string, number> = {};
   #leader: Leader | null = null;
   #instances = 0;
-  #submitted = 0;
-  #answered = 0;
 
   constructor(seed: number) {
     this.#world = new World(seed);
+    const agentIds = Array.from({ length: AGENTS }, (_, index) => `k-${index}`);
+    const submissions = planWorkload({ seed, tasks: TASKS, types: TYPES, agentIds });
+    const surroundings = { world: this.#world, store: this.#store, witness: this.#witness, leader: () => this.#leader };
+    this.#clients = new Clients(surroundings, submissions);
   }
 
   run(): Outcome {
@@ -47,24 +52,18 @@ class Simulation implements Surroundings {
     this.#lead();
     for (let index = 0; index < AGENTS; index += 1) this.#startProcess(agentId(`k-${index}`));
     this.#standBy();
-    this.#submitInTime();
+    this.#clients.start(TROUBLE_MS * 0.8);
     this.#trouble();
     world.runUntil(world.now + TROUBLE_MS);
     world.calm();
     this.#restoreEverything();
-    const isAtRest = () => this.#answered === this.#submitted && this.#unfinished().length === 0;
-    const rested = world.runUntil(world.now + PEACE_MS, isAtRest);
+    const rested = world.runUntil(world.now + PEACE_MS, () => this.#clients.isAtRest);
     // What is still on its way must not change anything any more.
     world.runUntil(world.now + 20_000);
-    for (const id of this.#checker.acceptedIds) this.#look(id);
-    const breaches = [...this.#checker.judge(), ...this.#judgeCounts()];
-    if (!rested)
-      breaches.unshift(
-        `it never came to rest: ${this.#unfinished()
-          .map((id) => this.#explain(id))
-          .join("; ")}`,
-      );
-    return { breaches, troubles: this.#troubles, endedStates: this.#endedStates };
+    this.#clients.lookAtAll();
+    world.runUntil(world.now + 1_000);
+    const breaches = [...this.#restlessness(rested), ...this.#verdict()];
+    return { breaches, troubles: this.#troubles, endedStates: this.#clients.ends };
   }
 
   // What the leader reaches.
@@ -84,107 +83,17 @@ class Simulation implements Surroundings {
   }
 
   tellClients(view: TaskView): void {
-    this.#world.send(() => this.#clientSees(view));
+    this.#clients.isTold(view);
+  }
+
+  /** Events may be lost and are never repeated. */
+  broadcast(eventType: string, payload: Readonly<Record<string, unknown>>): void {
+    if (this.#world.mishap(0.05)) return;
+    this.#witness.sees({ kind: "heard", at: this.#world.now, eventType, payload });
   }
 
   alarm(code: string): void {
     this.#count(`alarm ${code}`);
-  }
-
-  // Clients.
-
-  #submitInTime(): void {
-    const world = this.#world;
-    while (this.#submitted < TASKS) {
-      const size = Math.min(world.random() < 0.2 ? 4 : 1, TASKS - this.#submitted);
-      const ids = Array.from({ length: size }, (_, index) => taskId(`t-${this.#submitted + index}`));
-      this.#submitted += size;
-      world.after(world.between(0, TROUBLE_MS * 0.8), () => this.#ask(this.#newTasks(ids)));
-    }
-  }
-
-  #newTasks(ids: readonly TaskId[]): TaskSubmission[] {
-    const world = this.#world;
-    return ids.map((id, index) => {
-      const earlier = [...this.#checker.acceptedIds.slice(-4), ...ids.slice(0, index)];
-      const dependencies = earlier.filter(() => world.random() < 0.25);
-      const task: TaskSubmission = { taskId: id, type: world.pick(["ocr", "gpu"]), input: id, dependencies };
-      task.priority = world.pick(priorities);
-      task.retry = { maximumAttempts: world.pick([0, 1, 2, 3]), initialIntervalMs: world.pick([100, 1_000]) };
-      if (world.random() < 0.3) task.timeoutMs = world.between(500, 8_000);
-      if (world.random() < 0.1) task.scheduleToCloseMs = world.between(5_000, 60_000);
-      return task;
-    });
-  }
-
-  /** Asks again with the same message until there is an answer, and now and then after it. */
-  #ask(tasks: readonly TaskSubmission[]): void {
-    const world = this.#world;
-    const ids = tasks.map((task) => task.taskId as TaskId);
-    const [first = taskId("none")] = ids;
-    world.send(() => this.#submit(tasks, ids));
-    world.after(2_000, () => {
-      if (!this.#checker.isAccepted(first) || world.mishap(0.1)) this.#ask(tasks);
-      else for (const id of ids) this.#follow(id);
-    });
-  }
-
-  #submit(tasks: readonly TaskSubmission[], ids: readonly TaskId[]): void {
-    const leader = this.#leader;
-    leader?.deliver(() => {
-      const request = {
-        messageId: "unused",
-        form: "batch" as const,
-        tasks,
-        bytes: 1_000,
-        ended: this.#store.endedTasks,
-      };
-      const submitted = leader.core.submit(request, this.#world.now);
-      leader.releaseAfter(() =>
-        this.#world.send(() => {
-          if (!submitted.ok) return this.#checker.clientWasRefused(ids.join(), submitted.refusal.code);
-          for (const [index, id] of ids.entries()) this.#accepted(id, tasks[index] as TaskSubmission);
-        }),
-      );
-    });
-  }
-
-  #accepted(id: TaskId, task: TaskSubmission): void {
-    if (this.#checker.isAccepted(id)) return;
-    this.#answered += 1;
-    this.#checker.clientWasAccepted(id, task);
-    if (this.#world.mishap(0.1)) this.#world.after(this.#world.between(0, 5_000), () => this.#cancel(id));
-  }
-
-  #cancel(id: TaskId): void {
-    this.#count("cancellation");
-    const leader = this.#leader;
-    this.#world.send(() => leader?.deliver(() => leader.core.cancel(id, this.#world.now)));
-  }
-
-  /** Looks at a task every so often until its end was seen, and once more. */
-  #follow(id: TaskId): void {
-    if (this.#checker.hasEnded(id)) return;
-    this.#look(id);
-    this.#world.after(3_000, () => this.#follow(id));
-  }
-
-  #look(id: TaskId): void {
-    const leader = this.#leader;
-    leader?.deliver(() => {
-      const record = leader.core.ledger.tasks.get(id) ?? this.#store.endedTasks.get(id);
-      if (record === undefined) return this.#checker.clientWasRefused(id, "NOT_FOUND");
-      const view = leader.core.view(record, this.#world.now);
-      if (leader.isIdle) this.#clientSees(view);
-      else leader.releaseAfter(() => this.#clientSees(view));
-    });
-  }
-
-  #clientSees(view: TaskView): void {
-    if (view.endedAt !== undefined && !this.#checker.hasEnded(view.taskId)) {
-      this.#endedStates[view.state] = (this.#endedStates[view.state] ?? 0) + 1;
-    }
-    this.#checker.clientSaw(view);
   }
 
   // Trouble.
@@ -200,6 +109,7 @@ class Simulation implements Surroundings {
       () => this.#drainAgent(),
       () => this.#crashLeader(),
       () => this.#pauseLeader(),
+      () => this.#crashServer(),
     ];
     const strike = (): void => {
       if (!world.mishap(1)) return;
@@ -300,9 +210,23 @@ class Simulation implements Surroundings {
     if (this.#world.random() < 0.5) this.#world.after(this.#world.between(1_000, 5_000), () => this.#lead());
   }
 
+  /** Its stream of results acknowledges before the disk has them; what the journal holds, it holds. */
+  #crashServer(): void {
+    const { results } = this.#store;
+    this.#count("server crash");
+    results.length -= Math.min(results.length, this.#world.between(0, 3));
+    // Reconnected, the reader looks for what it read last.
+    this.#world.after(this.#world.between(1, 3_000), () => {
+      const leader = this.#leader;
+      leader?.deliver(() => leader.readResults());
+    });
+  }
+
   #lead(): void {
-    if (this.#leader?.runs === true) return;
-    this.#leader = new Leader(this.#world, this.#store, this);
+    // A term begins when the one before is over, and not in the same millisecond: what ended in which can be told.
+    this.#world.after(1, () => {
+      if (this.#leader?.runs !== true) this.#leader = new Leader(this.#world, this.#store, this);
+    });
   }
 
   /** Somebody stands by: a leader that died by itself is missed after its lease. */
@@ -314,7 +238,7 @@ class Simulation implements Surroundings {
   #startProcess(id: AgentId): void {
     this.#instances += 1;
     const world = this.#world;
-    const sim = { world, store: this.#store, checker: this.#checker, leader: () => this.#leader };
+    const sim = { world, store: this.#store, witness: this.#witness, leader: () => this.#leader };
     const capabilities = id === "k-0" ? ["ocr", "gpu"] : world.pick([["ocr"], ["gpu"], ["ocr", "gpu"]]);
     const options = { instanceId: `process-${this.#instances}`, capabilities, places: world.between(1, 3) };
     this.#processes.set(id, [...(this.#processes.get(id) ?? []), new AgentProcess(sim, id, options)]);
@@ -337,28 +261,22 @@ class Simulation implements Surroundings {
 
   // The end.
 
-  #unfinished(): TaskId[] {
-    return this.#checker.acceptedIds.filter((id) => !this.#checker.hasEnded(id));
+  #restlessness(rested: boolean): string[] {
+    if (rested) return [];
+    const why = this.#clients.unfinished.map((id) => {
+      const record = this.#leader?.core.ledger.tasks.get(id as TaskId);
+      return record === undefined
+        ? `${id} is not there`
+        : `${id}: ${this.#leader?.core.explain(record, this.#world.now)}`;
+    });
+    return [`it never came to rest: ${why.join("; ")}`];
   }
 
-  #explain(id: TaskId): string {
-    const record = this.#leader?.core.ledger.tasks.get(id);
-    return record === undefined ? `${id} is not there` : `${id} ${this.#leader?.core.explain(record, this.#world.now)}`;
-  }
-
-  /** What anybody may ask for when all work is done. */
-  #judgeCounts(): string[] {
-    const status = this.#leader?.core.status();
-    if (status === undefined) return ["nobody leads"];
-    const left = {
-      active: status.activeTaskCount,
-      queued: status.queuedTaskCount,
-      waiting: status.waitingTaskCount,
-      backoff: status.backoffTaskCount,
-      held: status.agentStatuses.reduce((sum, agent) => sum + agent.activeTaskCount, 0),
-    };
-    return Object.entries(left).flatMap(([what, count]) =>
-      count === 0 ? [] : [`${count} tasks are counted as ${what}`],
-    );
+  #verdict(): readonly string[] {
+    const leader = this.#leader;
+    if (leader === null) return ["nobody leads"];
+    const { clients, agents } = this.#witness;
+    const status = { leadingSince: leader.leadingSince, ...leader.core.status() };
+    return judge({ clients, agents, statuses: [status] }).breaches;
   }
 }

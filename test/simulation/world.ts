@@ -2,6 +2,7 @@
  * Virtual time, seeded chance and a network that loses, doubles, delays and reorders. Everything of a run follows from
  * its seed. After `calm()` nothing goes wrong any more, so that a run can be held to come to rest.
  */
+import { SeededRandom } from "../support/seeded-random.js";
 
 interface Event {
   readonly at: number;
@@ -12,32 +13,29 @@ interface Event {
 export class World {
   now = 1_000_000;
   #isCalm = false;
-  #state: number;
+  readonly #chance: SeededRandom;
   #order = 0;
   readonly #events: Event[] = [];
 
   constructor(seed: number) {
-    this.#state = seed;
+    this.#chance = new SeededRandom(seed);
   }
 
   calm(): void {
     this.#isCalm = true;
   }
 
-  /** Uniform in [0, 1): mulberry32. */
+  /** Uniform in [0, 1). */
   random(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+    return this.#chance.next();
   }
 
   between(least: number, most: number): number {
-    return least + Math.floor(this.random() * (most - least + 1));
+    return this.#chance.between(least, most);
   }
 
   pick<T>(list: readonly T[]): T {
-    return list[this.between(0, list.length - 1)] as T;
+    return this.#chance.pick(list);
   }
 
   /** Whether something goes wrong now. */

@@ -24,7 +24,7 @@ export function checkJournal(facts: Facts, notes: Notes): void {
   const checkpoint = notes.need(store.checkpoint);
   if (found === null) notes.see("there is no journal");
   if (found === undefined || found === null || before === undefined || checkpoint === undefined) return;
-  notes.see(`the journal holds ${found.messages} flushes and ends at ${found.lastSequence}`);
+  notes.see(`the journal holds ${flushes(found.messages)} and ends at ${found.lastSequence}`);
   checkEnd(found, before, checkpoint, notes);
   if (checkpoint.state === "read") checkDistance(found, checkpoint.checkpoint, startedAt, notes);
   const journal = notes.need(store.journal);
@@ -92,8 +92,8 @@ function checkEnd(journal: StreamFacts, before: CheckpointFacts, found: Checkpoi
 
 function checkDistance(journal: StreamFacts, checkpoint: Checkpoint, now: number, notes: Notes): void {
   const { name, firstSequence, lastSequence, lastStoredAt, messages } = journal;
-  const behind = lastSequence - checkpoint.journalSequence;
-  notes.see(`the checkpoint is ${behind} flushes behind`);
+  const behind = Math.max(0, lastSequence - checkpoint.journalSequence);
+  notes.see(`the checkpoint is ${flushes(behind)} behind`);
   const isStale =
     behind > 1 && now - checkpoint.at > CHECKPOINT_AGE_MS_MAX && lastStoredAt - checkpoint.at > CHECKPOINT_AGE_MS_MAX;
   if (behind > REPLAY_MAX || isStale) {
@@ -116,7 +116,7 @@ function checkDistance(journal: StreamFacts, checkpoint: Checkpoint, now: number
 
 function checkFlushes({ name }: StreamFacts, journal: JournalFacts, notes: Notes): void {
   const { lookedAt, extent, unreadable } = journal;
-  notes.see(`${lookedAt} flushes were read${extent === "part" ? ", the first of those behind the checkpoint" : ""}`);
+  notes.see(`read: ${flushes(lookedAt)}${extent === "part" ? ", the first of those behind the checkpoint" : ""}`);
   const [first] = unreadable;
   if (first === undefined) return;
   const more = unreadable.length > 1 ? ` and ${unreadable.length - 1} more` : "";
@@ -144,7 +144,7 @@ function checkResults(streams: Facts["streams"], store: StoreFacts, found: Check
 function checkRecords({ bucket, read }: RecordsFacts, journal: StreamFacts, notes: Notes): void {
   const found = notes.need(read);
   if (found === undefined) return;
-  notes.see(`${found.extent === "part" ? "the first " : ""}${found.count} records of ${bucket} were read`);
+  notes.see(`read: ${found.extent === "part" ? "the first " : ""}${found.count} of the records in ${bucket}`);
   const [unreadable] = found.unreadable;
   if (unreadable !== undefined) {
     const keys = found.unreadable.slice(0, NAMED_MAX).map(({ key }) => key);
@@ -177,3 +177,5 @@ function checkUnrecorded({ orchestrator }: Facts, notes: Notes): void {
     { tasks: unrecorded.slice(0, NAMED_MAX) },
   );
 }
+
+const flushes = (count: number): string => `${count} ${count === 1 ? "flush" : "flushes"}`;

@@ -46,7 +46,7 @@ function checkPresence(facts: Facts, notes: Notes): void {
   notes.find(
     "streams/missing",
     `Deleted, or never made: ${absent.join(", ")}.`,
-    "Stop the orchestrators and restore the store from a copy (docs/operations.md). Only if nothing of what these held is needed: restart the orchestrator, which makes them anew, empty.",
+    "Stop the orchestrators and restore the store from a copy (docs/operations.md). If nothing of what these held is needed: an orchestrator's start makes them anew, empty; but for the bucket of tasks, which it refuses to start without and you make yourself (`nats kv add`).",
     { streams: absent },
   );
 }

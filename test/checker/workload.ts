@@ -1,7 +1,7 @@
 /** What the clients of a run will ask for, made up from a seed before the run begins. */
 
-import type { ClientRecord, PlannedTask, WorkOrder } from "../checker/history.js";
 import { SeededRandom } from "../support/seeded-random.js";
+import type { ClientRecord, PlannedTask, WorkOrder } from "./history.js";
 
 type Submitted = Extract<ClientRecord, { kind: "submitted" }>;
 
