@@ -49,6 +49,8 @@ export const RunSpec = z.object({
   parent: ParentRun.nullable(),
   parentClosePolicy: ParentClosePolicy.nullable(),
   metadata: z.record(z.string(), JsonValue),
+  /** For the next run, if this one is retried. */
+  input: JsonValue.optional(),
   traceparent: z.string().optional(),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
@@ -75,8 +77,6 @@ export const RunRecord = z.object({
   spec: RunSpec,
   runId: RunId,
   state: RunState,
-  /** For the next run, if this one is retried. */
-  input: JsonValue.optional(),
   /** Which run of a retried workflow; 1 for the first. */
   attempt: z.int(),
   startedAt: z.int(),

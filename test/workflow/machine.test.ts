@@ -31,7 +31,7 @@ const order = setup({
         input: ({ context }: { context: { cents: number } }) => ({ cents: context.cents }),
         onDone: {
           target: "closed",
-          actions: assign({ paymentId: ({ event }) => (event.output as { id: string }).id }),
+          actions: assign({ paymentId: ({ event }) => (event as unknown as { output: { id: string } }).output.id }),
         },
       } as never,
     },
@@ -55,7 +55,7 @@ it("runs an xstate machine: signals are its events, its actors are tasks, its sn
     const run = await client.start(orderMachine, { cents: 5 });
     await until("the machine is open", async () => {
       const { value } = (await run.query("snapshot")) as { value: string };
-      return value === "open" ? true : value;
+      return value === "open";
     });
     await client.workflow(run.workflowId).signal("pay", { cents: 700 });
     expect(await run.result()).toEqual({ paymentId: "p-700" });

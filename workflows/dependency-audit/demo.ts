@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: an audit of a real project's dependencies, by agents that are processes of their own, on a nats-server
- * of its own; one of the agents is killed with kill -9 half-way. Everything it starts ends with it, however it ends.
+ * `npm run demo`: an audit of a real project's dependencies, as a workflow, on a nats-server of its own; half-way an agent
+ * and the worker that holds the run are killed with kill -9. Everything it starts ends with it, however it ends.
  */
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
@@ -9,36 +9,31 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
-import { type Client, connectClient, TaskFailedError } from "perdure";
+import { type Client, connectClient, type RunHandle, type SystemEvent } from "perdure";
 import { type Child, Children } from "./children.js";
-import { crew } from "./crew.js";
+import { auditors, workerIds } from "./crew.js";
 import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
 import { type DemoOptions, demoHelp, parseDemoOptions, workingFolderOf } from "./demo-options.js";
-import { checkEndedOnce } from "./ended-once.js";
+import { agentAtWork, type Killed, untilCompleted, workerOf, workersOfTurns } from "./kill-at-work.js";
 import { Lifetime } from "./lifetime.js";
-import { LiveOutput } from "./live-output.js";
-import { type AuditReport, packageTaskTypes } from "./messages.js";
+import type { AuditReport } from "./messages.js";
 import { unpackReport } from "./packed-report.js";
-import { environmentFor, packageFolder, perdureScript, showStatus } from "./perdure-command.js";
-import { type AuditPlan, type PlannedTask, partsOf, planAudit, submissionBatches } from "./plan.js";
+import { environmentFor, packageFolder, perdureScript } from "./perdure-command.js";
+import { type AuditPlan, planAudit } from "./plan.js";
+import { checkCountOf, faultsOf, recordedRuns, replayFaultsOf } from "./proof.js";
 import { renderMarkdown } from "./render-markdown.js";
 import { renderTable, terminalStyle } from "./render-table.js";
-import { type AgentAtWork, stopOneAtWork } from "./stop-at-work.js";
 import { surveyProject } from "./survey.js";
-import { WatchedAudit } from "./watched-audit.js";
+import { checkEngines, checkLicence, dependencyAudit } from "./workflows.js";
 
 const namespace = "mcp";
 /** Short, so that the orchestrator's verdict on the killed agent can be waited for. */
 const heartbeat = "1s";
 /** The first time, it may have to fetch nats-server. */
 const engineReadyLimitMs = 180_000;
-const agentReadyLimitMs = 30_000;
-/** 1,600 packages take some ten seconds; beyond this, what the task waits for is told and the demo ends. */
+const memberReadyLimitMs = 30_000;
+/** 1,600 packages take some ten seconds. Beyond this the demo ends. */
 const auditLimitMs = 300_000;
-/** Of the first part, how much has ended when an agent is chosen to be killed: a third of a small audit. */
-const killAtShare = 2 / 3;
-/** Six heartbeats, twice that in the first seconds of a leader, and some for a loaded machine. */
-const givenUpLimitMs = 20_000;
 /** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
 const endGraceMs = 10_000;
 
@@ -46,34 +41,35 @@ interface Stage {
   readonly lifetime: Lifetime;
   readonly children: Children;
   readonly storeFolder: string;
-  readonly output: LiveOutput;
-  /** A line of the story; `at` is by performance.now(), and now unless given. */
-  readonly tell: (sentence: string, at?: number) => void;
+  readonly say: (text: string) => void;
+  /** A line of the story, with its time. */
+  readonly tell: (sentence: string) => void;
 }
 
-async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): Promise<void> {
-  const { output, tell } = stage;
-  const { orStopped, signal } = stage.lifetime;
+interface Crew {
+  readonly agents: readonly Child[];
+  readonly workers: readonly Child[];
+}
+
+async function tellStory(options: DemoOptions, plan: AuditPlan, auditId: string, stage: Stage): Promise<void> {
+  const { say, tell } = stage;
+  const { orStopped } = stage.lifetime;
   const serverUrl = await orStopped(startEngine(stage));
   tell(`perdure dev is ready: nats-server and orchestrator on ${serverUrl}`);
-  const agents = await orStopped(startCrew(stage, serverUrl));
-  tell(`${agents.length} agents are registered, each a process of its own:`);
-  for (const { name, pid } of agents) {
-    const capabilities = crew.find(({ agentId }) => agentId === name)?.capabilities ?? [];
-    output.say(`           ${name} (pid ${pid}): ${capabilities.join(", ")}`);
-  }
+  const crew = await orStopped(startCrew(stage, serverUrl));
+  const named = (members: readonly Child[]) => members.map(({ name, pid }) => `${name} (pid ${pid})`).join(", ");
+  tell(`registered, each a process of its own: ${named(crew.agents)}`);
+  tell(`and to run the workflow: ${named(crew.workers)}`);
 
   const connecting = connectClient({ servers: serverUrl, namespace, name: "perdure demo" });
   try {
     const client = await orStopped(connecting);
-    const { report, killed } = await runAudit(plan, stage, client, agents);
+    const { report, killed } = await runAudit(plan, auditId, stage, client, crew);
     await writeMarkdown(options, report);
-    output.say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
-    output.say(`The report as Markdown: ${options.markdownPath}\n`);
-    output.say("perdure status:");
-    await orStopped(showStatus(serverUrl, signal));
-    output.say("");
-    tell(`${doneSentence(plan, killed)} Stopping agents, orchestrator and nats-server.`);
+    say(`\n${renderTable(report, terminalStyle(process.stdout, process.env))}`);
+    say(`The report as Markdown: ${options.markdownPath}\n`);
+    const deaths = `${killed.agent.name} and ${killed.worker.name} were killed at work`;
+    tell(`Done: ${plan.packagePaths.length} packages, each audited exactly once, although ${deaths}.`);
   } finally {
     // Also one that was still being connected when the demo was stopped: it would keep the process.
     await connecting.then(
@@ -85,83 +81,88 @@ async function tellStory(options: DemoOptions, plan: AuditPlan, stage: Stage): P
 
 interface FinishedAudit {
   readonly report: AuditReport;
-  readonly killed: AgentAtWork | null;
+  readonly killed: Killed;
 }
 
-/** @throws DemoStopped unless the report is there and every task completed exactly once. */
+/** @throws DemoStopped unless the report is complete and the histories say that everything was done exactly once. */
 async function runAudit(
-  plan: AuditPlan,
+  { packagePaths }: AuditPlan,
+  auditId: string,
   stage: Stage,
   client: Client,
-  agents: readonly Child[],
+  crew: Crew,
 ): Promise<FinishedAudit> {
-  const { output, tell } = stage;
-  const { orStopped } = stage.lifetime;
-  const taskIds = taskIdsOf(plan);
-  const audit = new WatchedAudit({ auditId: plan.auditId, client, agents, taskCount: taskIds.length, output, tell });
-  audit.start();
-  try {
-    const killed = await submitAndKill(plan, stage, client, agents, audit);
-    const report = await orStopped(finishedReport(client, audit, plan.reportTask.taskId));
-    audit.tellAll();
-    const left = killed === null || audit.isSettled ? "" : `; what is left is the verdict on ${killed.agent.name}`;
-    tell(`the report is there${left}`);
-    await orStopped(audit.untilSettled(givenUpLimitMs));
-    const { endedTaskCounts } = await orStopped(client.status());
-    const endsCounted = Object.values(endedTaskCounts).reduce((sum, count) => sum + count, 0);
-    const announcedTwice = audit.endedTwice;
-    const { faults, tasks } = await orStopped(checkEndedOnce({ client, taskIds, endsCounted, announcedTwice }));
-    if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
-    const again = tasks.filter(({ attempt }) => attempt > 1).length;
-    const each = `asked for each of the ${taskIds.length} tasks: every one completed, exactly once`;
-    tell(`${each} (${again} as attempt 2 or later)`);
-    return { report, killed };
-  } finally {
-    audit.stop();
-  }
-}
-
-/**
- * Half-way is where the second part is submitted: the agents are stopped before and one is killed after it, so it has
- * work in its hands however fast they are. Null if there was too little for that.
- */
-async function submitAndKill(
-  plan: AuditPlan,
-  { lifetime: { orStopped }, tell }: Stage,
-  client: Client,
-  agents: readonly Child[],
-  audit: WatchedAudit,
-): Promise<AgentAtWork | null> {
-  const [firstPart, secondPart] = partsOf(plan);
-  const submit = async (tasks: readonly PlannedTask[]): Promise<void> => {
-    for (const batch of submissionBatches(tasks)) await orStopped(client.submitAll(batch));
-  };
-  await submit(firstPart);
-  tell(`submitted ${firstPart.length} tasks, the first part`);
-  const due = Math.ceil(firstPart.length * killAtShare);
-  if (!(await orStopped(audit.untilEnded(due, auditLimitMs)))) {
-    throw new DemoStopped(demoExit.failed, `not even ${due} tasks ended within ${auditLimitMs / 1_000} s.`);
-  }
-  const atWork = await orStopped(
-    stopOneAtWork(client, agents, async () => {
-      await submit(secondPart);
-      tell(`submitted the rest (${secondPart.length - 1}), and the report that depends on all of them`);
-    }),
+  const { tell } = stage;
+  const { orStopped, signal } = stage.lifetime;
+  const held = crew.agents.filter(({ name }) => canCheckEngines(name));
+  for (const agent of held) agent.send("SIGSTOP");
+  const run = await orStopped(
+    client.start(dependencyAudit, { projectPath: stage.projectPath }, { workflowId: auditId }),
   );
-  if (atWork === null) tell("no work was left to kill an agent at; try a larger project");
-  else await orStopped(audit.kill(atWork));
-  return atWork;
+  tell(`started workflow ${auditId}; ${held.map(({ name }) => name).join(" and ")} stand still with what they are given`);
+  await orStopped(withinLimit(untilCompleted(client, checkLicence.name, packagePaths.length), stage));
+
+  const killed = await orStopped(killTwo(client, run, held, crew, stage));
+  const watching = client.onEvent((event) => tellVerdict(event, killed, tell));
+  for (const agent of held) agent.send("SIGCONT");
+  const packed = await orStopped(run.result({ timeoutMs: auditLimitMs, signal }));
+  watching.unsubscribe();
+  const report = unpackReport(packed);
+  await orStopped(tellHowItWentOn(client, run, killed, tell));
+
+  const runs = await orStopped(recordedRuns(client, auditId));
+  const faults = [...faultsOf(runs, packagePaths), ...(await orStopped(replayFaultsOf(runs)))];
+  if (report.rows.length !== packagePaths.length) {
+    faults.push(`the report has ${report.rows.length} of ${packagePaths.length} packages`);
+  }
+  if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
+  tell(`in ${runs.length} histories: ${checkCountOf(runs)} checks of ${packagePaths.length} packages, each exactly once`);
+  tell("every history replays: today's code asks for what it asked for then");
+  return { report, killed };
 }
 
-function taskIdsOf({ packageTasks, reportTask }: AuditPlan): readonly string[] {
-  return [...packageTasks, reportTask].map(({ taskId }) => taskId);
+function canCheckEngines(agentId: string): boolean {
+  return auditors.some((auditor) => auditor.agentId === agentId && auditor.capabilities.includes("audit-engines"));
 }
 
-function doneSentence(plan: AuditPlan, killed: AgentAtWork | null): string {
-  const all = `Done: ${taskIdsOf(plan).length} tasks, each exactly once`;
-  if (killed === null) return `${all}; no agent was killed.`;
-  const held = killed.tasks.length === 1 ? "the one" : `the ${killed.tasks.length}`;
-  return `${all}, ${held} in the hands of ${killed.agent.name} when it was killed included.`;
+async function killTwo(
+  client: Client,
+  run: RunHandle<typeof dependencyAudit>,
+  held: readonly Child[],
+  { workers }: Crew,
+  { tell }: Stage,
+): Promise<Killed> {
+  const killed = { ...(await agentAtWork(client, held)), ...(await workerOf(run, workers)) };
+  const { agent, tasks, worker } = killed;
+  agent.kill();
+  worker.kill();
+  await Promise.all([agent.ended, worker.ended]);
+  const inHand = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
+  tell(`kill -9 ${agent.pid}: ${agent.name} is dead with ${inHand} in its hands`);
+  tell(`kill -9 ${worker.pid}: ${worker.name}, which held the run, is dead`);
+  return killed;
+}
+
+/** What the orchestrator says about the dead. */
+function tellVerdict({ eventType, payload }: SystemEvent, { agent, worker }: Killed, tell: Stage["tell"]): void {
+  const { agentId, reason } = (payload ?? {}) as { readonly agentId?: string; readonly reason?: string };
+  if (agentId !== agent.name && agentId !== worker.name) return;
+  if (eventType === "AGENT_UNHEALTHY") tell(`orchestrator: ${agentId} is unhealthy: ${reason}`);
+  if (eventType === "AGENT_LOST") tell(`orchestrator: ${agentId} is lost: ${reason}; what it had goes to others`);
+}
+
+async function tellHowItWentOn(
+  client: Client,
+  run: RunHandle<typeof dependencyAudit>,
+  { agent, tasks, worker, historyLength }: Killed,
+  tell: Stage["tell"],
+): Promise<void> {
+  const redone = await Promise.all(tasks.map(({ taskId }) => client.get(taskId)));
+  const by = [...new Set(redone.map(({ agentId }) => agentId))].join(" and ");
+  const attempts = [...new Set(redone.map(({ attempt }) => attempt))].join(" or ");
+  tell(`what ${agent.name} had in hand was done by ${by}, as attempt ${attempts}`);
+  const turns = workersOfTurns((await run.history()).slice(historyLength));
+  tell(`the run went on on ${[...new Set(turns)].join(" and ")} from event ${historyLength}, not on ${worker.name}`);
 }
 
 async function startEngine({ children, storeFolder }: Stage): Promise<string> {
@@ -182,29 +183,19 @@ async function startEngine({ children, storeFolder }: Stage): Promise<string> {
 }
 
 /** Resolves when all are registered. */
-async function startCrew({ children }: Stage, serverUrl: string): Promise<readonly Child[]> {
-  const script = fileURLToPath(new URL("./auditor.js", import.meta.url));
+async function startCrew({ children }: Stage, serverUrl: string): Promise<Crew> {
   const environment = environmentFor(serverUrl);
-  const agents = crew.map(({ agentId, capabilities }) => {
-    const who = ["--id", agentId, "--capabilities", capabilities.join(",")];
+  const start = (name: string, file: string, args: readonly string[]): Child => {
+    const script = fileURLToPath(new URL(file, import.meta.url));
     const where = ["--server", serverUrl, "--namespace", namespace];
-    return children.start(agentId, { script, args: [...who, ...where], environment });
-  });
-  await Promise.all(agents.map((agent) => agent.firstLine(agentReadyLimitMs)));
-  return agents;
-}
-
-async function finishedReport(client: Client, audit: WatchedAudit, taskId: string): Promise<AuditReport> {
-  try {
-    return unpackReport(await client.result(taskId, { timeoutMs: auditLimitMs }));
-  } catch (error) {
-    if (!(error instanceof TaskFailedError)) throw error;
-    const [first] = audit.failures;
-    if (first?.error === undefined || first.error === null) throw error;
-    const { type, message } = first.error;
-    const sentence = `there is no report: task ${first.taskId} failed, ${type}: ${message}`;
-    throw new DemoStopped(demoExit.failed, sentence, { cause: error });
-  }
+    return children.start(name, { script, args: ["--id", name, ...args, ...where], environment });
+  };
+  const workers = workerIds.map((id) => start(id, "./worker.js", []));
+  const agents = auditors.map(({ agentId, capabilities }) =>
+    start(agentId, "./auditor.js", ["--capabilities", capabilities.join(",")]),
+  );
+  await Promise.all([...workers, ...agents].map((member) => member.firstLine(memberReadyLimitMs)));
+  return { agents, workers };
 }
 
 async function writeMarkdown({ markdownPath, markdownChosenBy }: DemoOptions, report: AuditReport): Promise<void> {
@@ -225,16 +216,16 @@ async function assertWritable(markdownPath: string): Promise<void> {
 
 async function run(options: DemoOptions, auditId: string): Promise<void> {
   await assertWritable(options.markdownPath);
-  const plan = planAudit(await surveyProject(options.projectPath), auditId);
+  const { projectPath } = options;
+  const plan = planAudit(await surveyProject(projectPath));
   const startedAt = performance.now();
-  const output = new LiveOutput(process.stdout);
-  const tell = (sentence: string, at = performance.now()): void => {
-    output.say(`${((at - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${sentence}`);
+  const say = (text: string): void => {
+    process.stdout.write(`${text}\n`);
   };
-  const packages = plan.packageTasks.length / packageTaskTypes.length;
-  output.say(
-    `An audit of ${options.projectPath}: ${packages} installed packages, ${plan.packageTasks.length} tasks and a report.`,
-  );
+  const tell = (sentence: string): void => {
+    say(`${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${sentence}`);
+  };
+  say(`An audit of ${projectPath}: ${plan.packagePaths.length} installed packages, three checks of each, and a report.`);
 
   const lifetime = new Lifetime();
   lifetime.obeySurroundings();
@@ -243,7 +234,7 @@ async function run(options: DemoOptions, auditId: string): Promise<void> {
   const removeStore = (): void => rmSync(storeFolder, { recursive: true, force: true });
   process.once("exit", removeStore);
   try {
-    await tellStory(options, plan, { lifetime, children, storeFolder, output, tell });
+    await tellStory(options, plan, auditId, { lifetime, children, storeFolder, say, tell });
   } finally {
     await children.endAll(endGraceMs);
     removeStore();

@@ -6,7 +6,7 @@ export function applyEvent(run: RunRecord, event: HistoryEvent): void {
   run.lastEventId = event.eventId;
   switch (event.type) {
     case "WorkflowExecutionStarted":
-      run.input = event.input;
+      if (event.input !== undefined) run.spec.input = event.input;
       run.memo = { ...event.memo };
       run.searchAttributes = { ...event.searchAttributes };
       run.spec.metadata = event.metadata;

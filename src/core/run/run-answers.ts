@@ -220,8 +220,13 @@ export class RunAnswers {
     if (command.type === "FailWorkflow" && event.type === "WorkflowExecutionFailed") {
       const retry = this.#close.retryOf(record, command.failure, at);
       if (retry !== null) {
-        const { input, attempt } = record;
-        const change = { input, attempt: attempt + 1, notBefore: retry.notBefore, lastFailure: command.failure };
+        const { attempt } = record;
+        const change = {
+          input: record.spec.input,
+          attempt: attempt + 1,
+          notBefore: retry.notBefore,
+          lastFailure: command.failure,
+        };
         const next = successorOf(record, nextRunId, at, change);
         this.#close.close(run, { ...event, newRunId: nextRunId }, { before, next });
         return;

@@ -46,8 +46,9 @@ export function firstSpec(workflow: TaskRecord, runId: RunId): RunSpec {
 export function newRun(start: RunStart): { readonly record: RunRecord; readonly started: NewHistoryEvent } {
   const { spec, runId, at, attempt, notBefore } = start;
   // What its first event says is taken from there: it need not stand in the journal twice.
+  const { input: _, ...handedOn } = spec;
   const record: RunRecord = {
-    spec: { ...spec, metadata: {} },
+    spec: { ...handedOn, metadata: {} },
     runId,
     state: "running",
     attempt,

@@ -251,9 +251,9 @@ export class Workflows {
       return;
     }
     const newRun = newRunId(this.#chance);
-    const { input, attempt } = record;
+    const { attempt } = record;
     const next = successorOf(record, newRun, at, {
-      input,
+      input: record.spec.input,
       attempt: attempt + 1,
       notBefore: retry.notBefore,
       lastFailure: failure,

@@ -201,7 +201,8 @@ it("makes of all facts the runs that they came from, with their histories", () =
   fc.assert(
     fc.property(anyLife, (life) => {
       const engine = played(life);
-      const tails = (ledger: Ledger) => [...ledger.runs.all()].map(({ record, tail }) => [record.runId, asJson(tail)]);
+      const tails = (ledger: Ledger) =>
+        new Map([...ledger.runs.all()].map(({ record, tail }) => [record.runId, asJson(tail)]));
       const again = restored(engine.facts);
       expect(tails(again)).toEqual(tails(engine.core.ledger));
       expect(imageOf(again)).toEqual(imageOf(engine.core.ledger));
