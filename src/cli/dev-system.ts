@@ -158,10 +158,7 @@ async function untilStopped(dev: DevSystem, signal: AbortSignal): Promise<void> 
 /** The same at each start, so that runs of a `dev` that was killed move over without waiting for it to be lost. */
 const WORKER_ID = "dev-worker";
 
-async function withWorker(
-  { settings, nats, workflows, logger }: DevSystem,
-  use: () => Promise<void>,
-): Promise<void> {
+async function withWorker({ settings, nats, workflows, logger }: DevSystem, use: () => Promise<void>): Promise<void> {
   if (workflows.length === 0) return await use();
   const { worker } = await import("../worker/worker.js");
   const { namespace } = settings;

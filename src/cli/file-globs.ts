@@ -52,7 +52,8 @@ async function entriesOf(folder: string): Promise<readonly Dirent[]> {
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (cause) {
     // What a fixed part behind a pattern names need not be in every folder.
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT" || (cause as NodeJS.ErrnoException).code === "ENOTDIR") return [];
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT" || (cause as NodeJS.ErrnoException).code === "ENOTDIR")
+      return [];
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new PerdureError("USAGE", `cannot look into ${folder}: ${why}`, { details: { folder }, cause });
   }

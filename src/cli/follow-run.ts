@@ -1,6 +1,7 @@
 /** Waits for a workflow's end, and says what happens in its runs meanwhile, or what they wait for. */
 import type { RunHandle } from "../client/run-handle.js";
 import type { EndedTask } from "../client/task-outcome.js";
+import type { HistoryEvent, HistoryEventType } from "../protocol/history-event.js";
 import { eventText } from "./history-text.js";
 import { say } from "./messages.js";
 
@@ -27,6 +28,18 @@ export async function followRun(handle: RunHandle, { timeoutMs, signal }: Follow
     clearInterval(timer);
   }
 }
+
+const ends: ReadonlySet<string> = new Set<HistoryEventType>([
+  "WorkflowExecutionCompleted",
+  "WorkflowExecutionFailed",
+  "WorkflowExecutionCanceled",
+  "WorkflowExecutionTerminated",
+  "WorkflowExecutionTimedOut",
+]);
+
+/** What the caller says anyway, unless another run follows. */
+const isEnd = (event: HistoryEvent): boolean =>
+  ends.has(event.type) && !("newRunId" in event && event.newRunId !== undefined);
 
 /** Says each event once, and each reason once as long as nothing happens. */
 class Teller {
@@ -69,7 +82,7 @@ class Teller {
   async #tellEvents(runId: string): Promise<void> {
     const events = await this.#handle.history({ runId, afterEventId: this.#told });
     for (const event of events) {
-      const text = eventText(event);
+      const text = isEnd(event) ? null : eventText(event);
       if (text !== null) say(text);
       this.#toldAt = performance.now();
       this.#reason = "";

@@ -15,7 +15,10 @@ export async function loadWorkflows(patterns: readonly string[]): Promise<readon
       const other = found.get(definition.name);
       if (other !== undefined && other.definition !== definition) {
         const where = other.file === file ? `both in ${file}` : `in ${other.file} and in ${file}`;
-        throw new PerdureError("USAGE", `two workflows are named "${definition.name}", ${where}; give each its own name`);
+        throw new PerdureError(
+          "USAGE",
+          `two workflows are named "${definition.name}", ${where}; give each its own name`,
+        );
       }
       found.set(definition.name, { definition, file });
     }

@@ -60,6 +60,8 @@ export interface TaskFilter {
   readonly states?: readonly TaskState[] | undefined;
   readonly type?: string | undefined;
   readonly agentId?: string | undefined;
+  /** Tasks that this workflow asked for. */
+  readonly workflowId?: string | undefined;
   /** At most 1,000. */
   readonly limit?: number | undefined;
 }
@@ -242,7 +244,8 @@ class ConnectedClient implements Client {
   #runHandleParts(): RunHandleParts {
     return {
       subjects: this.#parts.subjects,
-      ask: (question) => this.#ask(question),
+      ask: ({ signal, ...question }) => this.#ask(question, { signal }),
+      requestTimeoutMs: this.#parts.requestTimeoutMs,
       get: (taskId) => this.get(taskId),
       wait: (taskId, options) => this.wait(taskId, options),
       result: (taskId, options) => this.result(taskId, options),

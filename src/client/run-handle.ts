@@ -124,6 +124,8 @@ export interface RunHandleParts {
     readonly what: string;
     readonly signal?: AbortSignal | undefined;
   }) => Promise<z.infer<S>>;
+  /** How long `ask` asks. */
+  readonly requestTimeoutMs: number;
   readonly get: (taskId: string) => Promise<TaskView>;
   readonly wait: (taskId: string, options?: WaitOptions) => Promise<EndedTask>;
   readonly result: (taskId: string, options?: WaitOptions) => Promise<unknown>;
@@ -190,11 +192,13 @@ export function runHandle<Definition extends AnyWorkflow>(
     ) => {
       const given = checked(message(declared.updates, name)?.input, input, `update ${name} of workflow ${workflowId}`);
       const updateId = options.updateId ?? randomUUID();
+      // The answer that it is not finished has to come before the question is given up.
+      const waitMs = Math.min(UPDATE_WAIT_MS, Math.floor(parts.requestTimeoutMs / 2));
       for (;;) {
         options.signal?.throwIfAborted();
         const reply = await ask({
           subject: subjects.workflowUpdate,
-          body: JSON.stringify({ ...envelope(), name, input: given, updateId, timeoutMs: UPDATE_WAIT_MS }),
+          body: JSON.stringify({ ...envelope(), name, input: given, updateId, timeoutMs: waitMs }),
           reply: WorkflowUpdateReply,
           what: `update ${name} (${updateId}) of workflow ${workflowId}`,
           signal: options.signal,

@@ -30,7 +30,7 @@ import type { ResultVerdict } from "./result-screen.js";
 import { Workflows } from "./run/workflows.js";
 import { ANSWER_TIMEOUT_MS, type Chance, type CoreSettings } from "./settings.js";
 import { admit, type SubmissionRequest, type Submitted, take } from "./submission.js";
-import { agentView, taskSummary, taskView, visibleState } from "./views.js";
+import { agentView, shownState, taskSummary, taskView } from "./views.js";
 
 export type Cancelled =
   | { readonly ok: true; readonly record: TaskRecord }
@@ -262,6 +262,7 @@ export class Core {
       readonly states?: readonly string[] | undefined;
       readonly type?: string | undefined;
       readonly agentId?: string | undefined;
+      readonly workflowId?: string | undefined;
     },
     limit: number,
     now: number,
@@ -269,9 +270,10 @@ export class Core {
     const matching = [...this.ledger.tasks.values()].filter(
       (record) =>
         !isInternal(record) &&
-        (filter.states === undefined || filter.states.includes(visibleState(record))) &&
+        (filter.states === undefined || filter.states.includes(shownState(record, this.#runOf(record)))) &&
         (filter.type === undefined || filter.type === record.spec.type) &&
-        (filter.agentId === undefined || filter.agentId === record.agentId),
+        (filter.agentId === undefined || filter.agentId === record.agentId) &&
+        (filter.workflowId === undefined || filter.workflowId === workflowOf(record)),
     );
     matching.sort((a, b) => b.order - a.order);
     const tasks = matching
@@ -288,6 +290,8 @@ export class Core {
     | "queuedTaskCount"
     | "waitingTaskCount"
     | "backoffTaskCount"
+    | "openWorkflowCount"
+    | "stuckWorkflowCount"
     | "healthyAgentCount"
     | "unhealthyAgentCount"
     | "agentStatuses"
@@ -305,6 +309,8 @@ export class Core {
       queuedTaskCount: ledger.counts.queued,
       waitingTaskCount: ledger.counts.waiting,
       backoffTaskCount: ledger.counts.backoff,
+      openWorkflowCount: ledger.counts.open,
+      stuckWorkflowCount: ledger.runs.stuck.size,
       healthyAgentCount: present.filter((agent) => agent.state === "healthy").length,
       unhealthyAgentCount: present.filter((agent) => agent.state === "unhealthy").length,
       agentStatuses: views,
@@ -393,3 +399,7 @@ export function unknownTask(taskId: TaskId): Refusal {
     details: { taskId },
   };
 }
+
+/** The workflow that asked for this task. */
+const workflowOf = ({ spec: { role } }: TaskRecord): string | undefined =>
+  role?.kind === "activity" ? role.workflowId : undefined;

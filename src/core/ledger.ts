@@ -11,7 +11,7 @@ import type { Effect } from "../machines/effect.js";
 import { stepAgent, stepTask } from "../machines/step.js";
 import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
-import type { AgentFactType, Fact, TaskFactType } from "../protocol/fact.js";
+import type { AgentFactType, Fact, RunFact, TaskFactType } from "../protocol/fact.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type AgentState, agentStates, type SystemEventType } from "../protocol/system-message.js";
 import {
@@ -53,7 +53,7 @@ export class Ledger {
   readonly graph = new DependencyGraph();
   readonly deadlines = new Deadlines(nextDeadline);
   readonly runs = new RunBook({
-    record: (fact) => this.#outbox.facts.push(fact),
+    record: (fact) => this.#recordRun(fact),
     nextSequence: () => this.nextSequence,
   });
   /** Tasks that take a place, by agent. */
@@ -351,6 +351,11 @@ export class Ledger {
       this.#markDirty(taskId);
       this.dirtyEnded.add(taskId);
     }
+  }
+
+  #recordRun(fact: RunFact): void {
+    this.#outbox.facts.push(fact);
+    this.tally.countRun(fact);
   }
 
   #markDirty(taskId: TaskId): void {

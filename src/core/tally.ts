@@ -6,11 +6,12 @@
  * decides it again.
  */
 import { errorCodes } from "../protocol/error-code.js";
-import type { AgentFactType, TaskFactType } from "../protocol/fact.js";
+import type { AgentFactType, RunFact, TaskFactType } from "../protocol/fact.js";
 import type { Usage } from "../protocol/failure.js";
+import { closedRunStates } from "../protocol/run-record.js";
 import { endedStates, occupyingStates, type StoredTaskState, type TaskRecord } from "../protocol/task-record.js";
 import { Distribution } from "./distribution.js";
-import { LabelledCounts, Labels } from "./labelled-counts.js";
+import { LabelledCounts, Labels, OTHER_LABEL } from "./labelled-counts.js";
 
 /** Task types with a label of their own. */
 const TYPES_MAX = 50;
@@ -50,6 +51,13 @@ export class Tally {
   readonly queueSeconds = new Distribution(DURATION_BOUNDS_S);
   /** From assignment to the end of the attempt, seconds. */
   readonly attemptSeconds = each(attemptOutcomes, () => new Distribution(DURATION_BOUNDS_S));
+  runsStarted = 0;
+  /** By the state they closed in. */
+  readonly closedRuns = new LabelledCounts();
+  historyEvents = 0;
+  activationsAnswered = 0;
+  /** By the failure's type. */
+  readonly failedActivations = new LabelledCounts();
   /** By what was decided. */
   readonly agents = new LabelledCounts();
   heartbeats = 0;
@@ -81,6 +89,22 @@ export class Tally {
       this.taskSeconds[outcome].observe((at - record.submittedAt) / 1_000);
     }
     if (occupyingStates.has(before) && !occupyingStates.has(record.state)) this.#countAttempt(record, fact, at);
+  }
+
+  /** A run began, or its history got events. */
+  countRun(fact: RunFact): void {
+    if (fact.type === "RunStarted") {
+      this.runsStarted += 1;
+      return;
+    }
+    const { events, placed, set } = fact;
+    this.historyEvents += events.length + (placed?.length ?? 0);
+    if (set.state !== undefined && closedRunStates.has(set.state)) this.closedRuns.add(set.state);
+  }
+
+  /** The code of a run could not go on. Unlike those of attempts, types come from the engine and its workers only. */
+  countFailedActivation(type: string): void {
+    this.failedActivations.add(engineCodes.has(type) ? type : OTHER_LABEL);
   }
 
   countAgent(decision: AgentDecision): void {

@@ -15,6 +15,11 @@ export function visibleState(record: TaskRecord): TaskState {
   return record.state === "cancelling" || record.state === "open" ? "running" : record.state;
 }
 
+/** The state of a workflow follows from its run. */
+export function shownState(record: TaskRecord, run: RunRecord | null): TaskState {
+  return run?.state === "stuck" && record.state === "open" ? "stuck" : visibleState(record);
+}
+
 /** All of a task. Fields that do not apply are absent. */
 export function taskView(record: TaskRecord, reason: string, run: RunRecord | null): TaskView {
   const { spec } = record;
@@ -33,7 +38,7 @@ export function taskSummary(record: TaskRecord, reason: string, run: RunRecord |
   const view: TaskView = {
     taskId: spec.taskId,
     type: spec.type,
-    state: run?.state === "stuck" && record.state === "open" ? "stuck" : visibleState(record),
+    state: shownState(record, run),
     priority: spec.priority,
     attempt: record.attempt,
     maximumAttempts: spec.retry.maximumAttempts,

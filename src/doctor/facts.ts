@@ -94,7 +94,7 @@ export interface JournalFacts {
 /** A bucket of records, read as a new leader would. */
 export interface RecordsFacts {
   readonly bucket: string;
-  readonly kind: "tasks" | "agents";
+  readonly kind: "tasks" | "agents" | "runs";
   readonly read: Known<{
     readonly count: number;
     readonly extent: "whole" | "part";

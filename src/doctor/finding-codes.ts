@@ -97,6 +97,8 @@ export const severityOf = {
   "agents/heartbeat-refused": "warning",
   "agents/unregistered": "warning",
   "tasks/capability-missing": "problem",
+  "tasks/worker-missing": "problem",
+  "tasks/workflow-stuck": "problem",
   "tasks/waiting-long": "warning",
   "tasks/backoff-storm": "warning",
   "tasks/dependency-unknown": "problem",

@@ -14,7 +14,14 @@ import { HealthMessage, SystemStatusReply } from "../protocol/system-message.js"
 import { LIST_LIMIT_MAX, TaskListReply, TaskReply, type TaskState } from "../protocol/task-message.js";
 import type { AnswerFacts, OrchestratorFacts, RequestFacts, StoreFacts } from "./facts.js";
 
-const unfinished = ["waiting", "queued", "backoff", "assigned", "running"] as const satisfies readonly TaskState[];
+const unfinished = [
+  "waiting",
+  "queued",
+  "backoff",
+  "assigned",
+  "running",
+  "stuck",
+] as const satisfies readonly TaskState[];
 
 /** Of dependencies that are not among the unfinished tasks, as many are asked for one by one. */
 const LOOKED_UP_MAX = 200;

@@ -34,7 +34,7 @@ export async function gatherStore(
   const [lease, journal, ...records] = await Promise.all([
     readLease(inspector, metaBucket, meta),
     readJournal(inspector, subjectsOf(namespace).journal, journalStream, checkpoint),
-    ...(["tasks", "agents"] as const).map(async (kind): Promise<RecordsFacts> => {
+    ...(["tasks", "agents", "runs"] as const).map(async (kind): Promise<RecordsFacts> => {
       const { bucket } = topology[kind];
       const stream = streamNamed(streamOfBucket(bucket));
       if (!stream.known || stream.value === null) {

@@ -5,7 +5,7 @@ import type { StreamMessage } from "../jetstream/ordered-reader.js";
 import { readToEnd } from "../jetstream/read-to-end.js";
 import { silentLogger } from "../logger.js";
 import { decodeMessage } from "../protocol/decode.js";
-import { StoredAgent, StoredTask } from "../protocol/stored-record.js";
+import { StoredAgent, StoredRun, StoredTask } from "../protocol/stored-record.js";
 import { FENCE_KEY } from "../protocol/topology.js";
 import type { RecordsFacts } from "./facts.js";
 
@@ -13,7 +13,7 @@ import type { RecordsFacts } from "./facts.js";
 const RECORDS_MAX = 50_000;
 const READ_TIMEOUT_MS = 5_000;
 
-const schemaOf = { tasks: StoredTask, agents: StoredAgent } as const;
+const schemaOf = { tasks: StoredTask, agents: StoredAgent, runs: StoredRun } as const;
 
 interface Reading {
   readonly keys: Set<string>;

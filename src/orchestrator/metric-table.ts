@@ -6,6 +6,7 @@
  * the leader alone. So a sum over processes is right.
  */
 import type { Distribution } from "../core/distribution.js";
+import { openRunStates } from "../core/run/run-census.js";
 import {
   agentStates,
   type Durability,
@@ -181,6 +182,36 @@ const ofTasks: readonly MetricRow[] = [
   ),
 ];
 
+const ofWorkflows: readonly MetricRow[] = [
+  leaderGauge("perdure_workflow_runs", "Open runs; a workflow has one at a time.", ({ runs }) =>
+    openRunStates.flatMap((state) => withLabels(by("type", runs.entries(state)), { state })),
+  ),
+  leaderGauge(
+    "perdure_workflow_stuck_oldest_age_seconds",
+    "How long the run that is stuck longest cannot go on.",
+    ({ oldestStuckAgeS }) => one(oldestStuckAgeS),
+  ),
+  counter(
+    "perdure_workflow_runs_started_total",
+    "Runs begun: of new workflows, by continue-as-new, by retries.",
+    (tally) => one(tally.core.runsStarted),
+  ),
+  counter("perdure_workflow_runs_closed_total", "Runs that closed.", ({ core }) =>
+    by("outcome", core.closedRuns.entries()),
+  ),
+  counter("perdure_workflow_activations_answered_total", "Activations that a worker answered.", ({ core }) =>
+    one(core.activationsAnswered),
+  ),
+  counter(
+    "perdure_workflow_activations_failed_total",
+    "Activations after which the run cannot go on for now, by code.",
+    ({ core }) => by("code", core.failedActivations.entries()),
+  ),
+  counter("perdure_workflow_history_events_total", "Events appended to the histories of runs.", ({ core }) =>
+    one(core.historyEvents),
+  ),
+];
+
 const ofAgents: readonly MetricRow[] = [
   leaderGauge("perdure_agents", "Agents; lost and departed ones are known for seven days.", ({ agents }) =>
     by(
@@ -248,6 +279,7 @@ export const metricTable: readonly MetricRow[] = [
   ...ofProcess,
   ...ofConversations,
   ...ofTasks,
+  ...ofWorkflows,
   ...ofAgents,
   ...ofStorage,
   ...ofUsage,

@@ -3,6 +3,8 @@
  * grows with the kinds of waiting work, never with the tasks.
  */
 import { OTHER_LABEL } from "../core/labelled-counts.js";
+import type { RunBook } from "../core/run/run-book.js";
+import type { RunCensus } from "../core/run/run-census.js";
 import type { AgentState } from "../protocol/system-message.js";
 import type { StoredTaskState } from "../protocol/task-record.js";
 import { capabilityKey, type Line, type ReadyQueue } from "../scheduler/ready-queue.js";
@@ -17,6 +19,9 @@ export interface TermReading {
   readonly places: { readonly total: number; readonly taken: number };
   /** Silent agents that keep their work, because most of them fell silent at once. */
   readonly heldAgents: number;
+  readonly runs: RunCensus;
+  /** How long the run that is stuck longest cannot go on; 0 where none is. */
+  readonly oldestStuckAgeS: number;
   readonly outstandingEffects: number;
   readonly journalSequence: number;
   readonly checkpointSequence: number;
@@ -52,13 +57,20 @@ export function readTerm(described: Described, recovery: Recovery, queues: Queue
     agents: ledger.agentCounts,
     places: ledger.pool.places,
     heldAgents: core.heldAgentCount,
+    runs: ledger.runs.census,
+    oldestStuckAgeS: oldestStuckAgeS(ledger.runs, now),
     outstandingEffects: loop.outstanding,
     journalSequence: journal.lastSequence,
     checkpointSequence: materializer.checkpointSequence,
-    uncopiedRecords: ledger.dirtyTasks.size + ledger.dirtyAgents.size,
+    uncopiedRecords: ledger.dirtyTasks.size + ledger.dirtyAgents.size + ledger.runs.dirty.size,
     isHearing: monitor.isHearing,
     recovery,
   };
+}
+
+function oldestStuckAgeS({ stuck }: RunBook, now: number): number {
+  const [oldest] = stuck;
+  return ageS(oldest?.stuck?.since ?? null, now);
 }
 
 /** Sets of capabilities with a label of their own. */

@@ -14,13 +14,20 @@ import { EpochMs } from "./time.js";
 
 /** An update that the run has not accepted yet. */
 export const UpdateRequest = z.object({
+  /** Comes back in what is decided about it. */
   updateId: z.string().min(1).max(128),
   name: MessageName,
   input: JsonValue.optional(),
 });
 export type UpdateRequest = z.infer<typeof UpdateRequest>;
 
-export const QueryRequest = z.object({ queryId: z.string(), name: MessageName, input: JsonValue.optional() });
+/** A question about the run, answered without a trace. */
+export const QueryRequest = z.object({
+  /** Comes back in the answer. */
+  queryId: z.string(),
+  name: MessageName,
+  input: JsonValue.optional(),
+});
 export type QueryRequest = z.infer<typeof QueryRequest>;
 
 export const Activation = z.object({
@@ -41,34 +48,44 @@ export const Activation = z.object({
   /** Empty, with `from: "start"`, where it would not fit: then it is read from `workflow.history`. */
   events: z.array(HistoryEvent),
   updates: z.array(UpdateRequest),
+  /** To be answered when everything else was looked at. */
   queries: z.array(QueryRequest),
   /** True where there is nothing to see but queries: no command may come of it. */
   queriesOnly: z.boolean(),
+  /** The history is long: the code should continue as new soon. */
   continueAsNewSuggested: z.boolean(),
 });
 export type Activation = z.infer<typeof Activation>;
 
 /** How the first attempt of a step that was begun without waiting for its record went. */
 export const StepOutcome = z.object({
+  /** Of the command that asked for it. */
   seq: z.int().min(1),
   /** One of the two. */
   output: JsonValue.optional(),
+  /** One of the two. */
   failure: Failure.optional(),
 });
 export type StepOutcome = z.infer<typeof StepOutcome>;
 
+/** How a query was answered. */
 export const QueryAnswer = z.object({
+  /** As asked. */
   queryId: z.string(),
+  /** One of the two. */
   output: JsonValue.optional(),
+  /** One of the two. */
   failure: Failure.optional(),
 });
 export type QueryAnswer = z.infer<typeof QueryAnswer>;
 
 /** `output` of the result of a workflow task. */
 export const ActivationAnswer = z.object({
+  /** In the order in which the code asked. */
   commands: z.array(Command),
   /** Steps of these commands that have ended already. */
   steps: z.array(StepOutcome),
+  /** Of the activation's queries. */
   queries: z.array(QueryAnswer),
 });
 export type ActivationAnswer = z.infer<typeof ActivationAnswer>;
@@ -78,6 +95,7 @@ export const StepAssignment = z.object({
   workflowId: WorkflowId,
   runId: RunId,
   workflowType: MessageName,
+  /** Of the command that asked for it. */
   seq: z.int().min(1),
   name: MessageName,
   /** The run's history holds the step's `StepScheduled` at or before this event. */

@@ -86,6 +86,7 @@ export const Fact = z.discriminatedUnion("type", [
   z.object({ type: z.enum(agentFactTypes), at, agentId: AgentId, set: AgentRecord.omit({ agentId: true }).partial() }),
 ]);
 export type Fact = z.infer<typeof Fact>;
+export type RunFact = Extract<Fact, { type: "RunStarted" | "RunAdvanced" }>;
 export type TaskFactType = (typeof taskFactTypes)[number];
 export type AgentFactType = (typeof agentFactTypes)[number];
 

@@ -56,7 +56,7 @@ export const RunSpec = z.object({
 export type RunSpec = z.infer<typeof RunSpec>;
 
 /** An event that has no place in its history yet. It was checked when it was made. */
-export const BufferedEvent = z.custom<NewHistoryEvent>((value) => typeof value === "object" && value !== null);
+export const BufferedEvent = z.looseObject({ type: z.string() }) as unknown as z.ZodType<NewHistoryEvent>;
 
 /** Why a run does not go on, and how often it was tried. */
 export const Stuck = z.object({

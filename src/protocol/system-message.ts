@@ -67,6 +67,10 @@ export const SystemStatusReply = z.object({
   waitingTaskCount: z.int(),
   /** Tasks between two attempts. */
   backoffTaskCount: z.int(),
+  /** Workflows under way, stuck ones too. They take no place, and are in none of the counts above. */
+  openWorkflowCount: z.int(),
+  /** Of `openWorkflowCount`: those whose code cannot go on until something is deployed. */
+  stuckWorkflowCount: z.int(),
   /** Of `agentCount`: those in this state. */
   healthyAgentCount: z.int(),
   /** Of `agentCount`: those in this state. */

@@ -56,7 +56,12 @@ export const TaskSubmission = z.object({
   searchAttributes: NamedValues.optional(),
   /** Signal-with-start: recorded right behind the start, or sent to the run that is open already. */
   signal: z
-    .object({ name: MessageName, input: JsonValue.optional(), signalId: z.string().min(1).max(128).optional() })
+    .object({
+      name: MessageName,
+      input: JsonValue.optional(),
+      /** The same one again is the same signal. Defaults to the message's id. */
+      signalId: z.string().min(1).max(128).optional(),
+    })
     .optional(),
 });
 export type TaskSubmission = z.infer<typeof TaskSubmission>;
@@ -117,6 +122,8 @@ export const TaskListRequest = z.object({
   type: CapabilityName.optional(),
   /** Whose current or last attempt is or was on this agent. */
   agentId: AgentId.optional(),
+  /** That this workflow asked for. */
+  workflowId: TaskId.optional(),
   /** 100 unless given. */
   limit: z.int().min(1).max(LIST_LIMIT_MAX).optional(),
 });
@@ -161,20 +168,38 @@ export const TaskView = z.object({
   /** Only of an ended task. */
   endedAt: z.int().optional(),
   /** The workflow that asked for this task. */
-  workflow: z.object({ workflowId: TaskId, runId: TaskId.optional() }).optional(),
+  workflow: z
+    .object({
+      /** Its id. */
+      workflowId: TaskId,
+      /** Which run of it. */
+      runId: TaskId.optional(),
+    })
+    .optional(),
   /** Of a workflow: the run under way, or the last one. */
   run: z
     .object({
+      /** Its id; a repetition or a continuation has another. */
       runId: TaskId,
+      /** The first run of its chain. */
       firstExecutionRunId: TaskId,
       /** Which run of a retried workflow; 1 for the first. */
       attempt: z.int(),
+      /** Epoch milliseconds. */
       startedAt: z.int(),
       /** Events so far. */
       historyLength: z.int(),
       memo: NamedValues,
       searchAttributes: NamedValues,
-      parent: z.object({ workflowId: TaskId, runId: TaskId }).optional(),
+      /** Of a child: who started it. */
+      parent: z
+        .object({
+          /** The parent's id. */
+          workflowId: TaskId,
+          /** Which run of the parent. */
+          runId: TaskId,
+        })
+        .optional(),
       /** The worker that has the run in its memory. */
       workerId: AgentId.optional(),
       /** What its tasks cost so far. */

@@ -5,8 +5,13 @@ import { HistoryEvent } from "./history-event.js";
 import { MessageName, RunId, WorkflowId } from "./ids.js";
 
 /** What clients and workers ask about runs. `taskId` is the workflow's id; the open run, or the last one, is meant. */
-const base = { ...envelopeFields, taskId: WorkflowId };
+const base = {
+  ...envelopeFields,
+  /** The workflow's id. */
+  taskId: WorkflowId,
+};
 
+/** Sends a signal to the open run. */
 export const WorkflowSignalRequest = z.object({
   ...base,
   name: MessageName,
@@ -19,50 +24,72 @@ export type WorkflowSignalRequest = z.infer<typeof WorkflowSignalRequest>;
 /** Signals and cancellations are durable when they are answered with this. */
 export const WorkflowReply = z.object({
   ...envelopeFields,
+  /** As asked. */
   taskId: WorkflowId,
   /** None where a workflow was cancelled that still waited for its dependencies. */
   runId: RunId.optional(),
 });
 export type WorkflowReply = z.infer<typeof WorkflowReply>;
 
-export const WorkflowQueryRequest = z.object({ ...base, name: MessageName, input: JsonValue.optional() });
+/** Asks the code of the run that is open, or of the last one. */
+export const WorkflowQueryRequest = z.object({
+  ...base,
+  name: MessageName,
+  input: JsonValue.optional(),
+});
 export type WorkflowQueryRequest = z.infer<typeof WorkflowQueryRequest>;
 
+/** What the code said, or why it could not. */
 export const WorkflowQueryReply = z.object({
   ...envelopeFields,
   /** One of the two. */
   output: JsonValue.optional(),
+  /** One of the two. */
   failure: Failure.optional(),
 });
 export type WorkflowQueryReply = z.infer<typeof WorkflowQueryReply>;
 
+/** Asks the open run for a change, and waits for the answer. */
 export const WorkflowUpdateRequest = z.object({
   ...base,
   name: MessageName,
   input: JsonValue.optional(),
   /** The same one again is the same update, with the same outcome. Defaults to the message's id. */
   updateId: z.string().min(1).max(128).optional(),
+  /** How far the update must have come before it is answered. */
   waitFor: z.enum(["accepted", "completed"]).default("completed"),
+  /** 60,000 unless given; what is above counts as that. */
   timeoutMs: z.int().min(0).optional(),
 });
 export type WorkflowUpdateRequest = z.infer<typeof WorkflowUpdateRequest>;
 
+/** How far the update has come. */
 export const WorkflowUpdateReply = z.object({
   ...envelopeFields,
+  /** To ask again with. */
   updateId: z.string(),
   /** `admitted`: it was not accepted in the time that was given; ask again with the same id. */
   stage: z.enum(["admitted", "accepted", "rejected", "completed", "failed"]),
+  /** Of one that is `completed`. */
   output: JsonValue.optional(),
+  /** Of one that was `rejected` or `failed`. */
   failure: Failure.optional(),
 });
 export type WorkflowUpdateReply = z.infer<typeof WorkflowUpdateReply>;
 
-export const WorkflowCancelRequest = z.object(base);
+/** Asks the code of the open run to stop. */
+export const WorkflowCancelRequest = z.object({ ...base });
 export type WorkflowCancelRequest = z.infer<typeof WorkflowCancelRequest>;
 
-export const WorkflowTerminateRequest = z.object({ ...base, reason: z.string().max(8_192).optional() });
+/** Ends the open run; none of its code runs any more. */
+export const WorkflowTerminateRequest = z.object({
+  ...base,
+  /** For people. */
+  reason: z.string().max(8_192).optional(),
+});
 export type WorkflowTerminateRequest = z.infer<typeof WorkflowTerminateRequest>;
 
+/** Asks for a page of a run's history. */
 export const WorkflowHistoryRequest = z.object({
   ...base,
   /** Which run; the last one where it is left out. */
@@ -72,8 +99,10 @@ export const WorkflowHistoryRequest = z.object({
 });
 export type WorkflowHistoryRequest = z.infer<typeof WorkflowHistoryRequest>;
 
+/** A page of a run's history. */
 export const WorkflowHistoryReply = z.object({
   ...envelopeFields,
+  /** Of which run. */
   runId: RunId,
   /** As many as fit into a message. */
   events: z.array(HistoryEvent),

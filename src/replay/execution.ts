@@ -76,6 +76,9 @@ export class Execution implements Surroundings {
   #historyLength = 0;
   #continueAsNewSuggested = false;
   #closed = false;
+  /** Whether the turn has seen anything that its history will have: a rejected update is nothing. */
+  #hasNews = false;
+  #misuse: ContextMisuseError | null = null;
 
   constructor(options: ExecutionOptions) {
     this.workflowId = options.workflowId;
@@ -125,7 +128,7 @@ export class Execution implements Surroundings {
   }
 
   answer(queries: readonly QueryRequest[]): QueryAnswer[] {
-    return queries.map((query) => this.readOnly(() => this.#code.query(query)));
+    return queries.map((query) => this.#code.query(query));
   }
 
   async #repeat(turn: RecordedTurn, recorded: readonly HistoryEvent[]): Promise<void> {
@@ -147,6 +150,7 @@ export class Execution implements Surroundings {
     this.#continueAsNewSuggested = continueAsNewSuggested;
     this.#mode = mode;
     this.#commands = [];
+    this.#hasNews = inputs.length > 0;
     runInside(this, () => {
       const [started] = inputs;
       // Signals and updates first: on the first turn their handlers may already be there when the code begins.
@@ -154,7 +158,7 @@ export class Execution implements Surroundings {
       const known = mode === "replaying" ? "accepted before" : "first";
       for (const update of updates) {
         this.follow(this.#code.update(update, known));
-        this.#conditions.test();
+        this.#testConditions();
       }
       if (started?.type === "WorkflowExecutionStarted") this.#start(started);
       for (const event of inputs) if (!isSignal(event)) this.#apply(event);
@@ -171,19 +175,23 @@ export class Execution implements Surroundings {
   #start(started: HistoryEventOf<"WorkflowExecutionStarted">): void {
     this.#started = started;
     this.follow(this.#code.start());
-    this.#conditions.test();
+    this.#testConditions();
+  }
+
+  #testConditions(): boolean {
+    return this.#hasNews && this.#conditions.test();
   }
 
   async #settle(): Promise<void> {
     await untilQuiet();
-    while (runInside(this, () => this.#conditions.test())) await untilQuiet();
+    while (runInside(this, () => this.#testConditions())) await untilQuiet();
   }
 
   #apply(event: HistoryEvent): void {
     if (event.type === "WorkflowExecutionSignaled") this.follow(this.#code.signal(event));
     else if (event.type === "WorkflowExecutionCancelRequested") this.#code.cancel();
     else if ("seq" in event) this.#listeners.get(event.seq)?.(event);
-    this.#conditions.test();
+    this.#testConditions();
   }
 
   /** Code that awaits what no event will ever answer is not seen again; better that somebody hears of it. */
@@ -239,6 +247,7 @@ export class Execution implements Surroundings {
   /** Asks for something that needs no answer. */
   tell(command: Command): void {
     this.#mustBeInTurn();
+    if (command.type === "AcceptUpdate") this.#hasNews = true;
     this.#commands.push(command);
   }
 
@@ -286,15 +295,20 @@ export class Execution implements Surroundings {
       randomUuid: () => drawn.uuid(),
       randomBytes: (bytes) => drawn.fill(bytes),
       startTimer: () => {
-        throw this.#misused();
+        this.#misuse = this.#misused();
+        throw this.#misuse;
       },
       warn: (what) => this.warn(what),
       unhandled: (reason) => this.warn(`a promise in a query or a validator that nobody awaits (${String(reason)})`),
     };
     this.#mode = "reading";
     this.#random = drawn;
+    this.#misuse = null;
     try {
-      return runInside(reader, code);
+      const value = runInside(reader, code);
+      // Whoever made the mistake may not have looked at what came of it.
+      if (this.#misuse !== null) throw this.#misuse;
+      return value;
     } finally {
       this.#mode = mode;
       this.#random = random;
@@ -323,7 +337,10 @@ export class Execution implements Surroundings {
   }
 
   #mustBeInTurn(): void {
-    if (this.#mode === "reading" || currentRun() !== this) throw this.#misused();
+    if (this.#mode === "reading" || currentRun() !== this) {
+      this.#misuse = this.#misused();
+      throw this.#misuse;
+    }
     if (this.#mode !== "idle") return;
     const reason = this.#outsideOfTurn("asked for something");
     this.fail(reason);

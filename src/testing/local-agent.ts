@@ -22,14 +22,20 @@ export interface LocalAgentOptions {
   readonly handlerOf: (type: string) => TaskHandler | "hang" | undefined;
 }
 
+/** Code under way: of an attempt, and of the steps that an activation began and that became attempts of their own. */
+interface Work {
+  /** Of its code, how much waits for the clock of the test. */
+  asleep: number;
+}
+
 /** Progress goes out at once: here nobody is flooded, and nothing may be left to a timer of the machine. */
 class LocalAttempt extends Attempt {
-  /** Waits of its code for the clock of the test. */
-  asleep = 0;
+  readonly work: Work;
   readonly #send: (progress: unknown) => void;
 
-  constructor(assignment: TaskAssignment, now: number, surroundings: AttemptSurroundings) {
+  constructor(assignment: TaskAssignment, now: number, work: Work, surroundings: AttemptSurroundings) {
     super(assignment, { sentAt: now, startedAt: now, traceparent: undefined }, surroundings);
+    this.work = work;
     this.#send = (progress) => surroundings.sendProgress(this, progress);
   }
 
@@ -38,17 +44,17 @@ class LocalAttempt extends Attempt {
   }
 }
 
-const current = new AsyncLocalStorage<LocalAttempt>();
+const current = new AsyncLocalStorage<Work>();
 
-/** Waits for the clock of the test: an attempt that does so does not hold it up. */
+/** Waits for the clock of the test: code of an attempt that does so does not hold it up. */
 export async function asleep<T>(wait: () => Promise<T>): Promise<T> {
-  const attempt = current.getStore();
-  if (attempt === undefined) return await wait();
-  attempt.asleep += 1;
+  const work = current.getStore();
+  if (work === undefined) return await wait();
+  work.asleep += 1;
   try {
     return await wait();
   } finally {
-    attempt.asleep -= 1;
+    work.asleep -= 1;
   }
 }
 
@@ -65,13 +71,15 @@ export class LocalAgent {
       logger,
       sendProgress: ({ assignment: { taskId, token } }, progress) =>
         orchestrator.report({ agentId, state: "progress", taskId, token, progress }),
-      adopt: (assignment, handler) => this.#begin(assignment, handler),
+      adopt: (assignment, handler) => this.#begin(assignment, handler, current.getStore()),
     };
   }
 
   /** Whether code is at work that nothing but the machine's own time will end. */
   get isBusy(): boolean {
-    return [...this.#running.values()].some((attempt) => attempt.asleep === 0);
+    const awake = new Map<Work, number>();
+    for (const { work } of this.#running.values()) awake.set(work, (awake.get(work) ?? -work.asleep) + 1);
+    return [...awake.values()].some((count) => count > 0);
   }
 
   /** Attempts whose code runs, of those that `which` is true of. */
@@ -93,17 +101,25 @@ export class LocalAgent {
     attempt?.stop(new AttemptStopped("cancelled", `task ${taskId} was cancelled`));
   }
 
-  /** As if its process were gone: what it comes to is not heard of. */
+  /** Hands back what it has, and takes nothing more. */
   leave(): void {
-    for (const attempt of this.#running.values()) attempt.settle();
+    const { agentId, orchestrator } = this.#options;
+    orchestrator.report({ agentId, state: "draining" });
+    for (const attempt of this.#running.values()) {
+      attempt.settle();
+      const { taskId, token } = attempt.assignment;
+      orchestrator.report({ agentId, state: "released", taskId, token });
+    }
     this.#running.clear();
+    orchestrator.report({ agentId, state: "idle" });
   }
 
-  #begin(assignment: TaskAssignment, handler: TaskHandler): void {
-    const attempt = new LocalAttempt(assignment, this.#options.orchestrator.now, this.#surroundings);
+  #begin(assignment: TaskAssignment, handler: TaskHandler, work: Work = { asleep: 0 }): void {
+    const { now } = this.#options.orchestrator;
+    const attempt = new LocalAttempt(assignment, now, work, this.#surroundings);
     this.#running.set(assignment.token, attempt);
-    const context = new AttemptContext(attempt, this.#options.orchestrator.now);
-    const returned = current.run(attempt, async () => await handler(context, assignment.input));
+    const context = new AttemptContext(attempt, now);
+    const returned = current.run(work, async () => await handler(context, assignment.input));
     returned.then(
       (output) => this.#finish(attempt, "returned", output),
       (reason: unknown) => this.#finish(attempt, "threw", reason),

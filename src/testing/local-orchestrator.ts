@@ -15,6 +15,7 @@ import { TaskAssignment } from "../protocol/agent-message.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type TaskSubmission, TaskSubmissionMessage, type TaskView } from "../protocol/task-message.js";
+import { errorOf } from "../workflow/failures.js";
 import type { LocalAgent } from "./local-agent.js";
 
 const settings = {
@@ -97,6 +98,17 @@ export class LocalOrchestrator {
       throw new PerdureError("NOT_FOUND", `no task or workflow ${taskId} was started in this test environment`);
     }
     return copy(this.core.view(record, this.now));
+  }
+
+  /** Why a workflow's code cannot go on, where trying again at once has not helped: time will not either. */
+  stuck(workflowId: string): PerdureError | null {
+    const { stuck } = this.core.ledger.runs.of(workflowId as WorkflowId)?.record ?? {};
+    if (stuck == null || stuck.failures < 2) return null;
+    const { type, message } = stuck.failure;
+    return new PerdureError("NOT_READY", `workflow ${workflowId} is stuck until its code is mended (${type}): ${message}`, {
+      details: { taskId: workflowId },
+      cause: errorOf(stuck.failure),
+    });
   }
 
   /** Of the run that is open or was the last, or of the one that is named. */

@@ -18,14 +18,24 @@ import type { VirtualTime } from "./virtual-time.js";
 type Answer = (body: unknown) => object | Promise<object>;
 type Refused = { readonly ok: false; readonly refusal: Parameters<typeof refusalError>[0] };
 
+export interface LocalRequestsOptions {
+  readonly orchestrator: LocalOrchestrator;
+  readonly time: VirtualTime;
+  /** Lets everything happen that takes no time. */
+  readonly settle: () => Promise<void>;
+  readonly subjects: Subjects;
+}
+
 export class LocalRequests {
   readonly #orchestrator: LocalOrchestrator;
   readonly #time: VirtualTime;
+  readonly #settle: () => Promise<void>;
   readonly #answers: ReadonlyMap<string, Answer>;
 
-  constructor(orchestrator: LocalOrchestrator, time: VirtualTime, subjects: Subjects) {
+  constructor({ orchestrator, time, settle, subjects }: LocalRequestsOptions) {
     this.#orchestrator = orchestrator;
     this.#time = time;
+    this.#settle = settle;
     this.#answers = new Map<string, Answer>([
       [subjects.workflowSignal, (body) => this.#signal(body)],
       [subjects.workflowQuery, (body) => this.#query(body)],
@@ -68,8 +78,8 @@ export class LocalRequests {
     const { taskId, name, input, messageId } = WorkflowQueryRequest.parse(body);
     const { core, now } = this.#orchestrator;
     const { askedId } = granted(core.query(taskId, { queryId: messageId, name, input }, now));
-    const { outcome } = await this.#outcome(askedId, "stands still", () => `query ${name} is not answered`);
-    switch (outcome?.state) {
+    const outcome = await this.#outcome(taskId, askedId, "stands still", `query ${name} is not answered`);
+    switch (outcome.state) {
       case "completed":
         return { output: outcome.output };
       case "failed":
@@ -82,22 +92,25 @@ export class LocalRequests {
 
   async #update(body: unknown): Promise<object> {
     const request = WorkflowUpdateRequest.parse(body);
-    const { taskId, name, input, waitFor } = request;
+    const { taskId, name, input } = request;
     const updateId = request.updateId ?? request.messageId;
     const { core, now } = this.#orchestrator;
     const { askedId, known } = granted(core.update(taskId, { updateId, name, input }, now));
     if (known?.state === "completed") return { updateId, ...this.#completed(taskId, known.runId, updateId) };
-    if (known?.state === "runClosed") throw runClosed(taskId, updateId, known.message);
-    if (known?.state === "accepted" && waitFor === "accepted") return { updateId, stage: "accepted" };
-    const what = () => `update ${name} is not finished`;
-    const { outcome } = await this.#outcome(askedId, "may pass", what, waitFor);
-    if (outcome?.state === "runClosed") throw runClosed(taskId, updateId, outcome.message);
-    const { state: stage, ...rest } = outcome ?? { state: "admitted" };
+    const outcome =
+      known?.state === "runClosed"
+        ? known
+        : await this.#outcome(taskId, askedId, "may pass", `update ${name} is not finished`);
+    if (outcome.state === "runClosed") {
+      throw new PerdureError("NOT_READY", outcome.message, { details: { taskId, updateId } });
+    }
+    const { state: stage, ...rest } = outcome;
     return { updateId, stage, ...rest };
   }
 
-  #history(body: unknown): object {
+  async #history(body: unknown): Promise<object> {
     const { taskId, runId, afterEventId } = WorkflowHistoryRequest.parse(body);
+    await this.#settle();
     const events = this.#orchestrator.history(taskId, runId);
     const lastEventId = events.at(-1)?.eventId ?? 0;
     return {
@@ -107,20 +120,22 @@ export class LocalRequests {
     };
   }
 
-  /** The last of what becomes of a question, up to `waitFor`. */
+  /** What in the end becomes of a question. */
   async #outcome(
+    workflowId: WorkflowId,
     askedId: string,
     time: "may pass" | "stands still",
-    what: () => string,
-    waitFor: "accepted" | "completed" = "completed",
-  ): Promise<{ readonly outcome: AskedOutcome | null }> {
-    let outcome: AskedOutcome | null = null;
-    this.#orchestrator.onOutcome(askedId, (became) => {
-      outcome = became;
+    what: string,
+  ): Promise<AskedOutcome> {
+    const seen: AskedOutcome[] = [];
+    this.#orchestrator.onOutcome(askedId, (outcome) => {
+      if (outcome.state !== "accepted") seen.push(outcome);
     });
-    const isOver = (): boolean => outcome !== null && (waitFor === "accepted" || outcome.state !== "accepted");
-    await this.#time.wait(isOver, time, what);
-    return { outcome };
+    const isOver = (): boolean => seen.length > 0 || this.#orchestrator.stuck(workflowId) !== null;
+    await this.#time.wait(isOver, time, () => what);
+    const [outcome] = seen;
+    if (outcome !== undefined) return outcome;
+    throw this.#orchestrator.stuck(workflowId) ?? new Error(`${askedId} was over without an outcome`);
   }
 
   #completed(workflowId: WorkflowId, runId: RunId, updateId: string): object {
@@ -140,8 +155,4 @@ export class LocalRequests {
 function granted<Granted extends { readonly ok: true }>(asked: Granted | Refused): Granted {
   if (asked.ok) return asked;
   throw refusalError(asked.refusal);
-}
-
-function runClosed(workflowId: string, updateId: string, message: string): PerdureError {
-  return new PerdureError("NOT_READY", message, { details: { taskId: workflowId, updateId } });
 }

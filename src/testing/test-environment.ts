@@ -9,7 +9,7 @@ import { encodeSubmission } from "../client/submission.js";
 import { type EndedTask, isEnded, outputOf } from "../client/task-outcome.js";
 import { PerdureError } from "../errors.js";
 import { createLogger, type Logger } from "../logger.js";
-import { type AgentId, DEFAULT_NAMESPACE, type RunId, type WorkflowId } from "../protocol/ids.js";
+import { type AgentId, DEFAULT_NAMESPACE } from "../protocol/ids.js";
 import { subjectsOf } from "../protocol/subjects.js";
 import { type Duration, durationMs } from "../protocol/time.js";
 import { untilQuiet } from "../replay/until-quiet.js";
@@ -105,7 +105,8 @@ class LocalEnvironment implements TestEnvironment {
     this.#worker = this.#newWorker(options.workflows);
     this.#time = new VirtualTime(this.#driven());
     const subjects = subjectsOf(DEFAULT_NAMESPACE);
-    const requests = new LocalRequests(orchestrator, this.#time, subjects);
+    const settle = () => this.#settle();
+    const requests = new LocalRequests({ orchestrator, time: this.#time, settle, subjects });
     this.#parts = {
       subjects,
       ask: async ({ subject, body, reply }) => {
@@ -113,7 +114,10 @@ class LocalEnvironment implements TestEnvironment {
         await this.#settle();
         return reply.parse(JSON.parse(JSON.stringify({ messageId: randomUUID(), timestamp: 0, ...answer })));
       },
-      get: async (taskId) => await Promise.resolve(orchestrator.view(taskId)),
+      get: async (taskId) => {
+        await settle();
+        return orchestrator.view(taskId);
+      },
       wait: (taskId) => this.#ended(taskId),
       result: async (taskId) => outputOf(await this.#ended(taskId)),
     };
@@ -176,13 +180,13 @@ class LocalEnvironment implements TestEnvironment {
       cache: new WorkflowCache(this.#options.maxCachedRuns ?? CACHED_RUNS_DEFAULT),
       logger: this.#logger,
     });
-    const agentId = "worker" as AgentId;
+    this.#workers += 1;
+    const agentId = `worker-${this.#workers}` as AgentId;
     const handlerOf = (): TaskHandler => (context) => activations.handle(context as never);
     const worker = new LocalAgent({ agentId, orchestrator, logger: this.#logger, handlerOf });
-    this.#workers += 1;
     orchestrator.register(worker, {
       agentId,
-      instanceId: `worker-${this.#workers}`,
+      instanceId: agentId,
       capabilities: [...byName.keys()].map((name) => `workflow:${name}`),
       maxConcurrentTasks: 100_000,
     });
@@ -242,14 +246,15 @@ class LocalEnvironment implements TestEnvironment {
   }
 
   async #ended(taskId: string): Promise<EndedTask> {
-    const isOver = (): boolean => isEnded(this.#orchestrator.view(taskId));
+    const orchestrator = this.#orchestrator;
+    const isOver = (): boolean => isEnded(orchestrator.view(taskId)) || orchestrator.stuck(taskId) !== null;
     await this.#time.wait(isOver, "may pass", () => {
-      const { state, reason } = this.#orchestrator.view(taskId);
+      const { state, reason } = orchestrator.view(taskId);
       return `${taskId} is ${state}: it ${reason}`;
     });
-    const view = this.#orchestrator.view(taskId);
+    const view = orchestrator.view(taskId);
     if (isEnded(view)) return view;
-    throw new Error(`${taskId} was over and is ${view.state}`);
+    throw orchestrator.stuck(taskId) ?? new Error(`${taskId} was over and is ${view.state}`);
   }
 }
 
@@ -257,5 +262,3 @@ class LocalEnvironment implements TestEnvironment {
 const QUIET_TURNS = 3;
 
 const isActivation = ({ activation }: { readonly activation?: unknown }): boolean => activation !== undefined;
-
-export type { RunId, WorkflowId };

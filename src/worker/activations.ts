@@ -3,7 +3,7 @@ import { AnsweredActivation } from "../agent/answered-activation.js";
 import type { AttemptContext } from "../agent/attempt.js";
 import { TaskFailure } from "../agent/task-failure.js";
 import type { Logger } from "../logger.js";
-import type { Activation, StepAssignment } from "../protocol/activation.js";
+import type { Activation, QueryAnswer, StepAssignment } from "../protocol/activation.js";
 import type { TaskAssignment } from "../protocol/agent-message.js";
 import type { Command } from "../protocol/command.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
@@ -59,18 +59,19 @@ export class Activations {
     const { runId, workflowId } = activation;
     let cached: CachedRun;
     let asked: readonly Command[];
+    let queries: QueryAnswer[];
     try {
       const { known, events } = await this.#runFor(activation);
       cached = known;
       cache.drop(runId);
       asked = await cached.run.execution.activate(activation, events);
+      queries = cached.run.execution.answer(activation.queries);
     } catch (thrown) {
       cache.drop(runId);
       this.#options.logger.error({ err: thrown, workflowId, runId }, "a workflow's code cannot go on; its run is held");
       throw asTaskFailure(thrown);
     }
     const { execution, steps } = cached.run;
-    const queries = execution.answer(activation.queries);
     // Steps of a run that closes are nobody's any more.
     if (execution.closed) return new AnsweredActivation({ commands: [...asked], steps: [], queries });
     const { commands, outcomes, under } = await beginSteps(runId, asked, steps);
@@ -119,7 +120,7 @@ export class Activations {
     const warning = `${what} ${where}`;
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);
-    logger.warn({ what, where }, `workflow code used ${what}, which no replay can repeat; put it into ctx.step()`);
+    logger.warn({ what, where }, "workflow code used what no replay can repeat; put it into ctx.step()");
   }
 
   /** An attempt of a step that was assigned: a retry, a counted one, or one whose worker was lost. */

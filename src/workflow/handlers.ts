@@ -1,6 +1,7 @@
 /** Handlers of signals, queries and updates, and what came before its handler did. */
 import type { QueryAnswer, QueryRequest, UpdateRequest } from "../protocol/activation.js";
 import type { Command } from "../protocol/command.js";
+import { unwatched } from "./ask.js";
 import { isBrokenCode } from "./broken-code.js";
 import { ContinueAsNew } from "./continue-as-new.js";
 import type { WorkflowDeclaration } from "./definition.js";
@@ -134,8 +135,10 @@ export class Handlers {
     }
     const declared = this.#declared.queries?.[name];
     try {
-      const output = handler(checked(declared?.input, input, `the input of query ${name}`));
-      mustBeSynchronous(output, "QUERY_ASYNC", `the handler of query ${name}`);
+      const asked = checked(declared?.input, input, `the input of query ${name}`);
+      const output = this.#run.readOnly(() =>
+        synchronous(handler(asked), "QUERY_ASYNC", `the handler of query ${name}`),
+      );
       const given = checked(declared?.output, output, `the output of query ${name}`);
       return { queryId, output: jsonCopy(given, `the output of query ${name}`) ?? null };
     } catch (thrown) {
@@ -154,8 +157,7 @@ export class Handlers {
       if (mode === "first" && validate !== undefined) {
         // Its own: what it does to it is not seen by the handler.
         const looked = inputOf(structuredClone(update.input));
-        const returned = this.#run.readOnly(() => validate(looked));
-        mustBeSynchronous(returned, "VALIDATOR_ASYNC", `the validator of update ${name}`);
+        this.#run.readOnly(() => synchronous(validate(looked), "VALIDATOR_ASYNC", `the validator of update ${name}`));
       }
     } catch (thrown) {
       this.#run.tell({ type: "RejectUpdate", updateId, failure: failureOf(thrown) });
@@ -189,10 +191,9 @@ function namesOf(handlers: ReadonlyMap<string, unknown>): string {
 }
 
 /** @throws ApplicationFailure for a promise, whatever becomes of it */
-function mustBeSynchronous(returned: unknown, type: string, what: string): void {
-  const isPromise = typeof returned === "object" && returned !== null && "then" in returned;
-  if (!isPromise) return;
-  Promise.resolve(returned).catch(() => undefined);
+function synchronous(returned: unknown, type: string, what: string): unknown {
+  if (typeof returned !== "object" || returned === null || !("then" in returned)) return returned;
+  unwatched(Promise.resolve(returned));
   throw new ApplicationFailure(`${what} is asynchronous; it may only look at what is there`, { type });
 }
 

@@ -52,7 +52,7 @@ async function offered(line: string, environment: Readonly<Record<string, string
 }
 
 it.each<[line: string, offers: readonly string[]]>([
-  ["perdure s", ["show", "status", "submit"]],
+  ["perdure s", ["show", "signal", "status", "submit"]],
   ["perdure ps --st", ["--state"]],
   ["perdure ps --state run", ["running"]],
   ["perdure ps --state running que", ["queued"]],

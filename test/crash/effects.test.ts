@@ -3,7 +3,9 @@
  * The rows are the kinds of the type that defines them: a new kind without a row does not compile.
  */
 import { expect, it } from "vitest";
+import { z } from "zod";
 import type { ReleaseKind } from "../../src/orchestrator/release.js";
+import { workflow } from "../../src/workflow/definition.js";
 import { useNats } from "../support/nats.js";
 import { endOf, givenScene, Held, type Scene, type SceneOptions } from "./scene.js";
 
@@ -14,6 +16,20 @@ interface Scenario {
   /** Leads up to the effect; returns what brings it about, and then tells what clients and agents saw. */
   readonly prepare: (scene: Scene) => Promise<() => Promise<unknown>>;
 }
+
+const waiting = workflow(
+  "waiting",
+  { signals: { go: z.unknown() }, queries: { doubled: { output: z.number() } } },
+  async (ctx, input: unknown) => {
+    let isTold = false;
+    ctx.onSignal("go", () => {
+      isTold = true;
+    });
+    ctx.onQuery("doubled", () => Number(input) * 2);
+    await ctx.condition(() => isTold);
+    return input;
+  },
+);
 
 const echo = (_: unknown, input: unknown) => input;
 
@@ -76,6 +92,18 @@ const scenarios = {
       return async () => {
         held.release();
         return { end: endOf(await ended) };
+      };
+    },
+  },
+  answerAsked: {
+    prepare: async (scene) => {
+      await scene.startWorker("w-1", [waiting]);
+      await scene.submit({ taskId: "t-1", type: "workflow:waiting", input: 3 });
+      await scene.askWorkflow("Query", { taskId: "t-1", name: "doubled" });
+      return async () => {
+        const { output } = await scene.askWorkflow("Query", { taskId: "t-1", name: "doubled" });
+        await scene.askWorkflow("Signal", { taskId: "t-1", name: "go" });
+        return { output, end: endOf(await scene.untilEnded("t-1")) };
       };
     },
   },

@@ -16,11 +16,13 @@ import { StoredAgent, StoredTask } from "../../src/protocol/stored-record.js";
 import { type Subjects, subjectsOf } from "../../src/protocol/subjects.js";
 import type { TaskView } from "../../src/protocol/task-message.js";
 import { type Topology, topologyOf } from "../../src/protocol/topology.js";
+import { worker } from "../../src/worker/worker.js";
+import type { AnyWorkflow } from "../../src/workflow/definition.js";
 import { newNamespace, type TestNats } from "../support/nats.js";
 import { type UntilOptions, untilHolds } from "../support/until.js";
 import { Child } from "./child.js";
 
-const endedStates: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "timed_out"]);
+const endedStates: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "timed_out", "terminated"]);
 
 export interface SceneOptions {
   /** Default 10 s: no heartbeat comes between what a test looks at. */
@@ -122,6 +124,26 @@ export class Scene {
     return made;
   }
 
+  /** A workflow worker in this process; resolves when it is registered. */
+  async startWorker(id: string, workflows: readonly AnyWorkflow[]): Promise<Agent> {
+    const { namespace } = this;
+    const made = await worker({ id, servers: this.#nats.url, namespace, workflows, logger: silentLogger });
+    onTestFinished(() => made.stop());
+    return made;
+  }
+
+  /** Asks `workflow.<verb>` until it is answered. */
+  askWorkflow(verb: "Signal" | "Query" | "History", fields: object): Promise<Readonly<Record<string, unknown>>> {
+    const body = JSON.stringify({ messageId: randomUUID(), timestamp: Date.now(), ...fields });
+    return this.#untilAnswered(`workflow.${verb} is answered`, async () => {
+      const subject = this.subjects[`workflow${verb}`];
+      const { data } = await this.connection.request(subject, body, { timeoutMs: 1_000 });
+      const reply = JSON.parse(Buffer.from(data).toString()) as Record<string, unknown>;
+      if (reply["error"] !== undefined) throw new Error(`refused: ${JSON.stringify(reply["error"])}`);
+      return reply;
+    });
+  }
+
   /** Asks until it is answered, whatever dies meanwhile: each try is short, the ids are the same. */
   submit(task: NewTask & { readonly taskId: string }, preferredAgentId?: string): Promise<string> {
     const messageId = randomUUID();
@@ -167,6 +189,13 @@ export class Scene {
     return records;
   }
 
+  /** Keys of a bucket. */
+  async keysOf(bucket: "runs" | "histories"): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of this.#store(bucket).loadAll()) keys.push(key);
+    return keys.sort();
+  }
+
   async agentsInBucket(): Promise<Map<string, StoredAgent["record"]>> {
     const records = new Map<string, StoredAgent["record"]>();
     for await (const { key, value } of this.#store("agents").loadAll())
@@ -180,7 +209,7 @@ export class Scene {
     );
   }
 
-  #store(bucket: "tasks" | "endedTasks" | "agents"): RecordStore {
+  #store(bucket: "tasks" | "endedTasks" | "agents" | "runs" | "histories"): RecordStore {
     return new RecordStore(this.connection, { bucket: this.topology[bucket].bucket, logger: silentLogger });
   }
 

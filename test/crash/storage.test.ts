@@ -3,9 +3,11 @@
  * step of a recovery. The rows are the moments of the type that defines them.
  */
 import { expect, it } from "vitest";
+import { z } from "zod";
 import type { TaskHandler } from "../../src/agent/task-handler.js";
 import type { StorageMilestone } from "../../src/orchestrator/milestone.js";
 import type { TaskView } from "../../src/protocol/task-message.js";
+import { workflow } from "../../src/workflow/definition.js";
 import { useNats } from "../support/nats.js";
 import { until } from "../support/until.js";
 import { givenScene, Held, type OrchestratorChild, type Scene } from "./scene.js";
@@ -19,6 +21,8 @@ const moments = {
   "before append": "at work",
   "after append": "at work",
   "ended tasks copied": "at work",
+  "histories copied": "at work",
+  "runs copied": "at work",
   "live tasks copied": "at work",
   "agents copied": "at work",
   "checkpoint written": "stopping",
@@ -35,6 +39,23 @@ const failsOnce: TaskHandler = ({ attempt }) => {
 const failsAlways: TaskHandler = () => {
   throw new Error("never");
 };
+
+/** A step, a task, a child, a timer, and a second run. */
+const part = workflow("part", {}, async (ctx, input: unknown) => {
+  await ctx.sleep("20ms");
+  return ctx.step("wrap", () => [input]);
+});
+const order = workflow("order", { signals: { go: z.unknown() } }, async (ctx, input: unknown): Promise<unknown> => {
+  if (Array.isArray(input)) return [...input, await ctx.child("part", "second run")];
+  let isTold = false;
+  ctx.onSignal("go", () => {
+    isTold = true;
+  });
+  const first = await ctx.step("first", () => `${String(input)} on`);
+  await ctx.condition(() => isTold);
+  const summed = await ctx.task("sum", null);
+  return ctx.continueAsNew([first, summed, await ctx.child("part", "first run")]);
+});
 
 const quickRetry = { initialIntervalMs: 20, maximumAttempts: 2 };
 
@@ -61,7 +82,10 @@ async function givenWorkUnderWay(scene: Scene): Promise<Held> {
   await scene.submit({ taskId: "after-held", type: "sum", dependencies: ["held"] });
   await scene.submit({ taskId: "early-again", type: "sum", dependencies: ["early", "held"] });
   await scene.untilState("to-cancel", "running");
-  await until("the buckets have all of it", async () => (await scene.tasksIn("tasks")).size === 5);
+  await scene.startWorker("w-1", [order, part]);
+  await scene.submit({ taskId: "order", type: "workflow:order", input: "held" });
+  await until("the buckets have all of it", async () => (await scene.tasksIn("tasks")).size >= 6);
+  await until("the bucket of runs has the workflow", async () => (await scene.keysOf("runs")).length > 0);
   return held;
 }
 
@@ -70,10 +94,20 @@ async function finishWork(scene: Scene, held: Held): Promise<End[]> {
   await scene.submit({ taskId: "fails", type: "failsAlways", retry: quickRetry });
   await scene.submit({ taskId: "after-fails", type: "sum", dependencies: ["fails"] });
   await scene.cancel("to-cancel");
+  await scene.askWorkflow("Signal", { taskId: "order", name: "go" });
   await scene.untilEnded("to-cancel");
   held.release();
   const ends: End[] = [];
-  for (const taskId of ["early-again", "after-held", "held", "to-cancel", "fails-once", "after-fails", "fails"]) {
+  for (const taskId of [
+    "early-again",
+    "after-held",
+    "held",
+    "to-cancel",
+    "fails-once",
+    "after-fails",
+    "fails",
+    "order",
+  ]) {
     ends.push(seenEnd(await scene.untilEnded(taskId)));
   }
   await scene.submit({ taskId: "late", type: "sum", dependencies: ["after-held"] });
@@ -83,6 +117,10 @@ async function finishWork(scene: Scene, held: Held): Promise<End[]> {
 
 interface Outcome {
   readonly ends: readonly End[];
+  /** Tasks and children of runs. */
+  readonly members: number;
+  readonly openRuns: readonly string[];
+  readonly histories: boolean;
   readonly live: readonly string[];
   readonly ended: readonly End[];
   readonly agents: readonly unknown[];
@@ -113,9 +151,14 @@ async function outcomeOf(moment: StorageMilestone | "never"): Promise<Outcome> {
     orchestrator = await scene.startOrchestrator();
   }
   await orchestrator.stop();
-  const ended = [...(await scene.tasksIn("endedTasks")).values()];
+  // The ids of what a run asks for are drawn: they are counted.
+  const all = [...(await scene.tasksIn("endedTasks")).values()];
+  const ended = all.filter(({ spec }) => spec.role === undefined || spec.taskId === "order");
   return {
     ends,
+    members: all.length - ended.length,
+    openRuns: await scene.keysOf("runs"),
+    histories: (await scene.keysOf("histories")).length > 0,
     live: [...(await scene.tasksIn("tasks")).keys()],
     ended: ended.map(({ spec, state, attempt, output, failure }) => [
       spec.taskId,
@@ -137,6 +180,7 @@ const others: readonly End[] = [
   ["fails-once", "completed", 2, "second time", undefined],
   ["held", "completed", 1, "held held", undefined],
   ["late", "completed", 1, [["held held"]], undefined],
+  ["order", "completed", 0, ["held on", [], ["first run"], ["second run"]], undefined],
   ["to-cancel", "cancelled", 1, null, undefined],
 ];
 const byId = (ends: readonly End[]): readonly End[] => [...ends].sort(([a], [b]) => a.localeCompare(b));
@@ -178,12 +222,16 @@ it("starts again after two crashes in a row that leave a young task out of the b
 it.each<StorageMilestone | "never">(["never", ...(Object.keys(moments) as StorageMilestone[])])(
   "ends the same when the orchestrator dies at: %s",
   async (moment) => {
-    const { ends, live, ended, agents } = await outcomeOf(moment);
+    const { ends, live, ended, agents, members, openRuns, histories } = await outcomeOf(moment);
+    expect({ members, openRuns, histories }).toEqual({ members: 3, openRuns: [], histories: true });
     expect({ ends: byId(ends), live, ended: byId(ended), agents }).toEqual({
       ends: others,
       live: [],
       ended: byId([early, ...others]),
-      agents: [["k-1", 1]],
+      agents: [
+        ["k-1", 1],
+        ["w-1", 1],
+      ],
     });
   },
 );

@@ -41,7 +41,7 @@ it("says that there is no room for our streams", async () => {
 
   const report = await lookAt(`nats://app:p@127.0.0.1:${server.port}`);
 
-  expect(findingOf(report, "account/limit-reached").details).toEqual({ streams: 0, streamsMax: 3, absent: 6 });
+  expect(findingOf(report, "account/limit-reached").details).toEqual({ streams: 0, streamsMax: 3, absent: 8 });
 });
 
 it("says that there is no room for another consumer", async () => {

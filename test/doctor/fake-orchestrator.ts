@@ -57,6 +57,8 @@ function givenStatus(change: Partial<SystemStatusReply>): Omit<SystemStatusReply
     queuedTaskCount: 0,
     waitingTaskCount: 0,
     backoffTaskCount: 0,
+    openWorkflowCount: 0,
+    stuckWorkflowCount: 0,
     healthyAgentCount: 0,
     unhealthyAgentCount: 0,
     agentStatuses: [],

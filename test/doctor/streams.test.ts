@@ -48,7 +48,7 @@ it("says that all streams are gone under an orchestrator that runs", async () =>
   await using _orchestrator = await givenOrchestrator(nats.url, { namespace });
   for (const { name } of ownStreams(topology)) await api(connection, `STREAM.DELETE.${name}`);
 
-  expect(findingOf(await look(namespace), "streams/missing").details["streams"]).toHaveLength(6);
+  expect(findingOf(await look(namespace), "streams/missing").details["streams"]).toHaveLength(8);
 });
 
 it.each<[setting: string, stream: "journal" | "tasks", change: object, found: unknown, wanted: unknown]>([

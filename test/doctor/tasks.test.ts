@@ -5,8 +5,10 @@ import { connectClient } from "../../src/client/client.js";
 import { silentLogger } from "../../src/logger.js";
 import type { Namespace, TaskId } from "../../src/protocol/ids.js";
 import type { TaskView } from "../../src/protocol/task-message.js";
+import { worker } from "../../src/worker/worker.js";
+import { workflow } from "../../src/workflow/definition.js";
 import { newNamespace, useNats } from "../support/nats.js";
-import { findingOf, givenConnection, givenOrchestrator, lookAt } from "./examined.js";
+import { codesOf, findingOf, givenConnection, givenOrchestrator, lookAt } from "./examined.js";
 import { type Answers, fakeOrchestrator, givenAgentView, givenTaskView } from "./fake-orchestrator.js";
 
 const nats = useNats();
@@ -35,6 +37,53 @@ it("names capabilities that tasks need and no agent has", async () => {
   const found = report.checks.find(({ check }) => check === "tasks")?.findings;
   expect(found?.map(({ code }) => code)).toEqual(["tasks/capability-missing", "tasks/capability-missing"]);
   expect(found?.map(({ details }) => details["capabilities"])).toEqual([["ocr", "german"], ["orc"]]);
+});
+
+const run: NonNullable<TaskView["run"]> = {
+  runId: "r-1" as TaskId,
+  firstExecutionRunId: "r-1" as TaskId,
+  attempt: 1,
+  startedAt: Date.now(),
+  historyLength: 3,
+  memo: {},
+  searchAttributes: {},
+};
+const order = { type: "workflow:order", requiredCapabilities: ["workflow:order"], run };
+
+it("names workflows whose code no worker has, and no others", async () => {
+  const namespace = newNamespace();
+  await using _orchestrator = await givenOrchestrator(nats.url, { namespace });
+  const waits = workflow("waits", {}, async (ctx) => await ctx.condition(() => false));
+  const orphan = workflow("orphan", {}, async () => undefined);
+  const running = await worker({ servers: nats.url, namespace, workflows: [waits], logger: silentLogger });
+  const client = await connectClient({ servers: nats.url, namespace });
+  await client.start(waits, undefined, { workflowId: "w-1" });
+  await client.start(orphan, undefined, { workflowId: "w-2" });
+
+  const report = await look(namespace);
+  await running.stop();
+  await client.close();
+
+  const found = report.checks.find(({ check }) => check === "tasks")?.findings;
+  expect(found?.map(({ code, details }) => [code, details])).toEqual([
+    ["tasks/worker-missing", { type: "orphan", workflows: 1 }],
+  ]);
+});
+
+it("says which workflows are stuck, and why", async () => {
+  const reason = "is stuck since 3.0 s (NONDETERMINISM: event 7 differs)";
+  const report = await lookAtFake({
+    tasks: [
+      givenTaskView({ ...order, state: "running", taskId: "w-1" as TaskId }),
+      givenTaskView({ ...order, state: "stuck", taskId: "w-2" as TaskId, reason }),
+    ],
+    status: { agentStatuses: [givenAgentView({ capabilities: ["workflow:order"] })] },
+  });
+
+  expect(codesOf(report).filter((code) => code.startsWith("tasks/"))).toEqual(["tasks/workflow-stuck"]);
+  const { summary, details } = findingOf(report, "tasks/workflow-stuck");
+  expect(summary).toContain("NONDETERMINISM");
+  expect(details).toEqual({ workflows: 1, tasks: ["w-2"] });
 });
 
 it("says since when the oldest task is queued", async () => {

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
@@ -52,7 +51,7 @@ function endAll(engine: Engine): void {
 function untilCollected(kept: readonly WeakRef<object>[]): Promise<void> {
   return until("none of it is reachable any more", async () => {
     collectGarbage();
-    await nextTurn();
+    await new Promise((resolve) => setImmediate(resolve));
     return kept.every((reference) => reference.deref() === undefined);
   });
 }

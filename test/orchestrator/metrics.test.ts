@@ -1,6 +1,10 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
+import { connectClient } from "../../src/client/client.js";
 import { silentLogger } from "../../src/logger.js";
 import { type Orchestrator, startOrchestrator } from "../../src/orchestrator/orchestrator.js";
+import { worker } from "../../src/worker/worker.js";
+import { workflow } from "../../src/workflow/definition.js";
 import { Exposition } from "../support/exposition.js";
 import { useNats } from "../support/nats.js";
 import { readRepositoryFile } from "../support/source-file.js";
@@ -84,6 +88,38 @@ it("shows how many tasks wait for what, and for how long", async () => {
     later.value("perdure_agent_places"),
     later.value("perdure_agent_places_taken"),
   ]).toEqual([0, 0, 1, 3, 1]);
+});
+
+it("counts runs of workflows, what their workers answer, and those that are stuck", async () => {
+  await using engine = await Engine.start(nats.url);
+  const { namespace } = engine;
+  const waits = workflow("waits", { signals: { go: z.undefined() } }, async (ctx) => await ctx.signal("go"));
+  const broken = workflow("broken", {}, async () => {
+    throw new TypeError("no deployment yet");
+  });
+  const client = await connectClient({ servers: nats.url, namespace });
+  onTestFinished(() => client.close());
+  const running = await worker({ servers: nats.url, namespace, workflows: [waits, broken], logger: silentLogger });
+  onTestFinished(() => running.stop());
+  const ends = await client.start(waits, undefined);
+  await client.start(waits, undefined);
+  await client.start(broken, undefined);
+  await untilShows(engine, "perdure_workflow_runs", { type: "broken", state: "stuck" }, 1);
+  await ends.signal("go");
+  await ends.result();
+  await untilShows(engine, "perdure_workflow_activations_answered_total", {}, 3);
+  const shown = await scrape(engine);
+  expect([
+    shown.value("perdure_workflow_runs", { type: "waits", state: "running" }),
+    shown.value("perdure_workflow_runs", { type: "broken", state: "running" }),
+    shown.value("perdure_workflow_runs_started_total"),
+    shown.value("perdure_workflow_runs_closed_total", { outcome: "completed" }),
+  ]).toEqual([1, 0, 3, 1]);
+  expect(shown.value("perdure_workflow_activations_failed_total", { code: "WORKFLOW_TASK_FAILED" })).toBeGreaterThan(0);
+  expect(shown.value("perdure_workflow_stuck_oldest_age_seconds")).toBeGreaterThan(0);
+  // Started, answered, signaled, answered, completed; started and answered; started.
+  expect(shown.value("perdure_workflow_history_events_total")).toBe(8);
+  expect(await client.status()).toMatchObject({ openWorkflowCount: 2, stuckWorkflowCount: 1, activeTaskCount: 0 });
 });
 
 it("lets nobody make up labels without bound", async () => {

@@ -37,6 +37,12 @@ it("speaks on the subjects that agents and clients know", () => {
       "mcp.orchestrator.task.list",
       "mcp.orchestrator.task.submit",
       "mcp.orchestrator.task.wait",
+      "mcp.orchestrator.workflow.cancel",
+      "mcp.orchestrator.workflow.history",
+      "mcp.orchestrator.workflow.query",
+      "mcp.orchestrator.workflow.signal",
+      "mcp.orchestrator.workflow.terminate",
+      "mcp.orchestrator.workflow.update",
     ]
   `);
 });

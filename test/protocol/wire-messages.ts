@@ -28,6 +28,19 @@ import {
   TaskWaitRequest,
 } from "../../src/protocol/task-message.js";
 
+import {
+  WorkflowCancelRequest,
+  WorkflowHistoryReply,
+  WorkflowHistoryRequest,
+  WorkflowQueryReply,
+  WorkflowQueryRequest,
+  WorkflowReply,
+  WorkflowSignalRequest,
+  WorkflowTerminateRequest,
+  WorkflowUpdateReply,
+  WorkflowUpdateRequest,
+} from "../../src/protocol/workflow-message.js";
+
 export interface WireMessage {
   /** Of its file, and the end of its `$id`. */
   readonly name: string;
@@ -55,6 +68,16 @@ export const wireMessages = {
   "task-explain-reply": { constant: "TaskExplainReply", schema: TaskExplainReply },
   "task-list-request": { constant: "TaskListRequest", schema: TaskListRequest },
   "task-list-reply": { constant: "TaskListReply", schema: TaskListReply },
+  "workflow-signal-request": { constant: "WorkflowSignalRequest", schema: WorkflowSignalRequest },
+  "workflow-query-request": { constant: "WorkflowQueryRequest", schema: WorkflowQueryRequest },
+  "workflow-update-request": { constant: "WorkflowUpdateRequest", schema: WorkflowUpdateRequest },
+  "workflow-cancel-request": { constant: "WorkflowCancelRequest", schema: WorkflowCancelRequest },
+  "workflow-terminate-request": { constant: "WorkflowTerminateRequest", schema: WorkflowTerminateRequest },
+  "workflow-history-request": { constant: "WorkflowHistoryRequest", schema: WorkflowHistoryRequest },
+  "workflow-reply": { constant: "WorkflowReply", schema: WorkflowReply },
+  "workflow-query-reply": { constant: "WorkflowQueryReply", schema: WorkflowQueryReply },
+  "workflow-update-reply": { constant: "WorkflowUpdateReply", schema: WorkflowUpdateReply },
+  "workflow-history-reply": { constant: "WorkflowHistoryReply", schema: WorkflowHistoryReply },
   "envelope-request": { constant: "SystemStatusRequest", schema: SystemStatusRequest },
   "system-status-reply": { constant: "SystemStatusReply", schema: SystemStatusReply },
   health: { constant: "HealthMessage", schema: HealthMessage },
@@ -123,6 +146,12 @@ export const conversations: readonly Conversation[] = [
   asks("task.cancel", "task-request", "task-reply"),
   asks("task.explain", "task-request", "task-explain-reply"),
   asks("task.list", "task-list-request", "task-list-reply"),
+  asks("workflow.signal", "workflow-signal-request", "workflow-reply"),
+  asks("workflow.query", "workflow-query-request", "workflow-query-reply"),
+  asks("workflow.update", "workflow-update-request", "workflow-update-reply"),
+  asks("workflow.cancel", "workflow-cancel-request", "workflow-reply"),
+  asks("workflow.terminate", "workflow-terminate-request", "workflow-reply"),
+  asks("workflow.history", "workflow-history-request", "workflow-history-reply"),
   asks("system.status", "envelope-request", "system-status-reply"),
   asks("health", "envelope-request", "health"),
   { subject: "mcp.orchestrator.health", from: "orchestrator", to: "everybody", message: "health" },

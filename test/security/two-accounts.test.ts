@@ -1,10 +1,12 @@
 /** With the rights of docs/two-accounts.conf everybody can do what they are for, and nothing else. */
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { z } from "zod";
 import { agent } from "../../src/agent/agent.js";
 import type { TaskHandler } from "../../src/agent/task-handler.js";
 import { connectClient } from "../../src/client/client.js";
 import { Deferred } from "../../src/deferred.js";
+import { task, workflow } from "../../src/workflow/definition.js";
 import { captureLog } from "../support/log-lines.js";
 import { until, untilHolds } from "../support/until.js";
 import { type Role, useTwoAccounts } from "./two-accounts.js";
@@ -16,6 +18,31 @@ const system = useTwoAccounts();
 const echo: TaskHandler = (_context, input) => Promise.resolve(input);
 const endless: TaskHandler = ({ signal }) =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+
+const portrait = workflow(
+  "portrait",
+  {
+    input: z.string(),
+    signals: { smile: z.string() },
+    queries: { stage: { output: z.string() } },
+    updates: { retouch: { input: z.string(), output: z.number() } },
+  },
+  async (ctx, name) => {
+    let stage = "waits";
+    let smile = "";
+    const retouched: string[] = [];
+    ctx.onQuery("stage", () => stage);
+    ctx.onUpdate("retouch", (how) => retouched.push(how));
+    ctx.onSignal("smile", (how) => {
+      smile = how;
+    });
+    await ctx.condition(() => smile !== "");
+    stage = "shoots";
+    const shot = await ctx.task(task("shoot"), `${name} ${smile}`);
+    await ctx.step("develop", () => "developed");
+    return { shot, retouched };
+  },
+);
 
 describe("with its own rights", () => {
   it("a client gets work done by agents, sees it, cancels it and hears of it", async () => {
@@ -66,6 +93,42 @@ describe("with its own rights", () => {
     expect(system.violations()).toEqual([]);
   });
 
+  it("a client starts a workflow, signals, queries and updates it, a worker runs it, and reads its history", async () => {
+    await system.startAgent("camera-1", { shoot: echo });
+    // Nothing stays in its memory: each activation after the first has to read the history.
+    await system.startWorker([portrait], 0);
+
+    const run = await system.client.start(portrait, "ann", { workflowId: "w-1" });
+    expect(await run.query("stage")).toBe("waits");
+    await run.update("retouch", "brighter");
+    await run.signal("smile", "wide");
+
+    expect(await run.result()).toEqual({ shot: "ann wide", retouched: ["brighter"] });
+    expect((await run.history()).at(-1)?.type).toBe("WorkflowExecutionCompleted");
+    const idle = await system.client.start(portrait, "ben", { workflowId: "w-2" });
+    await idle.terminate();
+    const other = await system.client.start(portrait, "cem", { workflowId: "w-3" });
+    await other.cancel();
+    expect((await idle.wait()).state).toBe("terminated");
+    expect((await other.wait()).state).toBe("cancelled");
+    expect(system.violations()).toEqual([]);
+  });
+
+  it("whoever leads next has the workflows of the one before, and their histories", async () => {
+    await system.startAgent("camera-1", { shoot: echo });
+    const before = await system.startWorker([portrait]);
+    const run = await system.client.start(portrait, "dan", { workflowId: "w-4" });
+    expect(await run.query("stage")).toBe("waits");
+    await system.stopOrchestrator();
+    await system.startOrchestrator();
+    await before.stop();
+    await system.startWorker([portrait]);
+    await run.signal("smile", "shy");
+
+    expect(await run.result()).toMatchObject({ shot: "dan shy" });
+    expect(system.violations()).toEqual([]);
+  });
+
   it("the orchestrator's HTTP face asks like a client", async () => {
     const asking = await connectClient(system.as("ORCHESTRATOR"));
     onTestFinished(() => asking.close());
@@ -109,9 +172,16 @@ describe("beyond its rights", () => {
     ["CLIENT", "mcp.orchestrator.system.event"],
     ["CLIENT", "$KV.mcp_tasks.t-1"],
     ["CLIENT", "$JS.API.STREAM.INFO.MCP_JOURNAL"],
+    ["CLIENT", "$KV.mcp_runs.w-1"],
+    ["camera-1", "mcp.orchestrator.workflow.history"],
+    ["worker-1", "mcp.orchestrator.workflow.signal"],
+    ["worker-1", "mcp.orchestrator.task.submit"],
+    ["worker-1", "$KV.mcp_histories.r1"],
+    ["worker-1", "mcp.agent.camera-1.result"],
     ["ORCHESTRATOR", "$JS.API.STREAM.DELETE.MCP_JOURNAL"],
     ["ORCHESTRATOR", "$JS.API.STREAM.CREATE.OTHER"],
     ["ORCHESTRATOR", "$JS.API.STREAM.PURGE.OTHER"],
+    ["ORCHESTRATOR", "$JS.API.STREAM.DELETE.KV_mcp_histories"],
     ["ORCHESTRATOR", "$KV.other.key"],
     ["ORCHESTRATOR", "mcp.agent.camera-1.result"],
   ])("%s may not publish to %s", async (role, subject) => {

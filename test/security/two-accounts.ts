@@ -9,11 +9,13 @@ import { type Client, connectClient } from "../../src/client/client.js";
 import { type Connection, connect } from "../../src/jetstream/connection.js";
 import type { ConnectionOptions } from "../../src/jetstream/connection-options.js";
 import { type Orchestrator, startOrchestrator } from "../../src/orchestrator/orchestrator.js";
+import { worker } from "../../src/worker/worker.js";
+import type { AnyWorkflow } from "../../src/workflow/definition.js";
 import { type ConfiguredNats, startConfigured } from "../support/configured-nats.js";
 import { captureLog } from "../support/log-lines.js";
 
 const withNkey = ["ADMIN", "ORCHESTRATOR", "CLIENT"] as const;
-export type AgentName = "camera-1" | "ocr-1";
+export type AgentName = "camera-1" | "ocr-1" | "worker-1";
 export type Role = (typeof withNkey)[number] | AgentName;
 
 const inboxPrefixes = { ADMIN: "_INBOX", ORCHESTRATOR: "_INBOX_o", CLIENT: "_INBOX_c_ann" } as const;
@@ -25,6 +27,7 @@ export interface TwoAccounts {
   /** A connection for mischief: what it is refused is no violation of those who behave. */
   connect(role: Role): Promise<Connection>;
   startAgent(id: AgentName, tasks: Readonly<Record<string, TaskHandler>>): Promise<Agent>;
+  startWorker(workflows: readonly AnyWorkflow[], maxCachedRuns?: number): Promise<Agent>;
   stopOrchestrator(): Promise<void>;
   startOrchestrator(): Promise<void>;
   /** What orchestrators and agents were not allowed to do. */
@@ -40,7 +43,7 @@ export function useTwoAccounts(): TwoAccounts {
 
   const as: TwoAccounts["as"] = (role) => {
     const servers = server.url;
-    if (role === "camera-1" || role === "ocr-1") {
+    if (role === "camera-1" || role === "ocr-1" || role === "worker-1") {
       return { servers, user: role, password: `${role}-pw`, inboxPrefix: `_INBOX_a_${role}` };
     }
     return { servers, nkeyFile: join(server.folder, `${role}.nk`), inboxPrefix: inboxPrefixes[role] };
@@ -56,6 +59,7 @@ export function useTwoAccounts(): TwoAccounts {
     let config = await readFile(new URL("../../docs/two-accounts.conf", import.meta.url), "utf8");
     for (const { role, pair } of keys) config = config.replace(`${role}_NKEY`, pair.getPublicKey());
     config = config.replace("CAMERA_PASSWORD", "camera-1-pw").replace("OCR_PASSWORD", "ocr-1-pw");
+    config = config.replace("WORKER_PASSWORD", "worker-1-pw");
     server = await startConfigured(config, async (folder) => {
       for (const { role, pair } of keys) await writeFile(join(folder, `${role}.nk`), pair.getSeed());
     });
@@ -82,6 +86,11 @@ export function useTwoAccounts(): TwoAccounts {
     startAgent: async (id, tasks) => {
       const started = agent(id, { ...as(id), tasks, maxConcurrentTasks: 4, logger });
       await started.start();
+      onTestFinished(() => started.stop());
+      return started;
+    },
+    startWorker: async (workflows, maxCachedRuns = 10) => {
+      const started = await worker({ ...as("worker-1"), id: "worker-1", workflows, maxCachedRuns, logger });
       onTestFinished(() => started.stop());
       return started;
     },

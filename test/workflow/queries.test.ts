@@ -94,34 +94,47 @@ test("a handler that is asynchronous is an error, and does no harm", async () =>
   expect(await typesOf(run)).not.toContain("TimerStarted");
 });
 
-test("a query asks for nothing, meets no condition and draws nothing", async () => {
-  const greedy = workflow("greedy", { queries: { ask: {}, meet: {} }, signals: { end: z.void() } }, async (ctx) => {
-    let met = false;
-    const drawn = [Math.random()];
+test("a query that asks for something is told so, and gets nothing", async () => {
+  const greedy = workflow("greedy", { queries: { ask: {}, time: {} }, signals: { end: z.void() } }, async (ctx) => {
     ctx.onQuery("ask", () => {
-      Math.random();
-      crypto.randomUUID();
       void ctx.step("from a query", () => 1);
     });
-    ctx.onQuery("meet", () => {
-      met = true;
-      return Math.random();
+    ctx.onQuery("time", () => {
+      setTimeout(() => undefined, 1);
     });
-    const condition = ctx.condition(() => met).then(() => "met");
-    const first = await Promise.race([condition, ctx.signal("end").then(() => "signalled")]);
-    drawn.push(Math.random());
-    return { first, drawn };
+    await ctx.signal("end");
   });
   const env = lab(greedy);
-  const asked = await env.start(greedy, undefined);
-  await expect(asked.query("ask")).resolves.toBe(null);
-  await asked.query("meet");
-  await asked.signal("end");
-  const { first } = (await asked.result()) as { first: string };
-  // The signal's activation looks at conditions, the query's did not.
-  expect(first).toBe("signalled");
-  expect(await typesOf(asked)).not.toContain("StepScheduled");
-  expect(await typesOf(asked)).toHaveLength(5);
+  const run = await env.start(greedy, undefined);
+  const misuse = { failure: { type: "ContextMisuseError" } };
+  await expect(run.query("ask")).rejects.toMatchObject(misuse);
+  await expect(run.query("time")).rejects.toMatchObject(misuse);
+  await run.signal("end");
+  await run.result();
+  expect(await typesOf(run)).toHaveLength(5);
+});
+
+test("a query meets no condition and draws nothing that the code would have drawn", async () => {
+  const open = { queries: { meddle: {} }, signals: { end: z.void() } };
+  const meddled = workflow("meddled", open, async (ctx) => {
+    let met = false;
+    ctx.onQuery("meddle", () => {
+      met = true;
+      return [Math.random(), crypto.randomUUID()];
+    });
+    const first = await Promise.race([
+      ctx.condition(() => met).then(() => "met"),
+      ctx.signal("end").then(() => "signalled"),
+    ]);
+    // A replay, which no query comes to, would draw another name.
+    await ctx.step(`step ${Math.random()}`, () => undefined);
+    return first;
+  });
+  const env = lab(meddled);
+  const run = await env.start(meddled, undefined);
+  await run.query("meddle");
+  await run.signal("end");
+  expect(await run.result()).toBe("signalled");
 });
 
 test("a query of a workflow whose code is nowhere is not answered", async () => {

@@ -8,7 +8,7 @@ const system = await startLocalSystem({ onNotice: (notice) => console.error(noti
 const workflowWorker = await worker({ servers: system.url, workflows: [approval] });
 const client = await connectClient({ servers: system.url });
 
-const request = { what: "a new chair", by: "bo", approver: "ada", remindEveryMs: 700, deadlineMs: 60_000 };
+const request = { what: "a new chair", by: "bo", approver: "ada", remindEveryMs: 900, deadlineMs: 60_000 };
 const run = await client.start(approval, request);
 await run.signal("comment", { by: "bo", text: "the old one is broken" });
 const hurried = await client.start(approval, { ...request, what: "a second chair", deadlineMs: 1_000 });

@@ -8,8 +8,10 @@ import { access, constants, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Client, connectClient, type RunHandle, type SystemEvent } from "perdure";
+import { z } from "zod";
 import { type Child, Children } from "./children.js";
 import { auditors, workerIds } from "./crew.js";
 import { DemoStopped, demoExit, endingOf } from "./demo-exit.js";
@@ -24,7 +26,7 @@ import { checkCountOf, faultsOf, recordedRuns, replayFaultsOf } from "./proof.js
 import { renderMarkdown } from "./render-markdown.js";
 import { renderTable, terminalStyle } from "./render-table.js";
 import { surveyProject } from "./survey.js";
-import { checkEngines, checkLicence, dependencyAudit } from "./workflows.js";
+import { checkLicence, dependencyAudit } from "./workflows.js";
 
 const namespace = "mcp";
 /** Short, so that the orchestrator's verdict on the killed agent can be waited for. */
@@ -34,8 +36,18 @@ const engineReadyLimitMs = 180_000;
 const memberReadyLimitMs = 30_000;
 /** 1,600 packages take some ten seconds. Beyond this the demo ends. */
 const auditLimitMs = 300_000;
+/** How long half of the agents stand still at most: three heartbeats without one and they are taken for unhealthy. */
+const standingMs = 2_000;
 /** An agent has handed in or handed back its work by then, and the orchestrator has written what it knows. */
 const endGraceMs = 10_000;
+
+/** Of a system event, what the story needs. */
+const AboutAgent = z.object({
+  agentId: z.string().nullish(),
+  taskId: z.string().optional(),
+  reason: z.string().optional(),
+  error: z.object({ type: z.string() }).nullish(),
+});
 
 interface Stage {
   readonly lifetime: Lifetime;
@@ -86,7 +98,7 @@ interface FinishedAudit {
 
 /** @throws DemoStopped unless the report is complete and the histories say that everything was done exactly once. */
 async function runAudit(
-  { packagePaths }: AuditPlan,
+  { projectPath, packagePaths }: AuditPlan,
   auditId: string,
   stage: Stage,
   client: Client,
@@ -96,16 +108,20 @@ async function runAudit(
   const { orStopped, signal } = stage.lifetime;
   const held = crew.agents.filter(({ name }) => canCheckEngines(name));
   for (const agent of held) agent.send("SIGSTOP");
-  const run = await orStopped(
-    client.start(dependencyAudit, { projectPath: stage.projectPath }, { workflowId: auditId }),
-  );
-  tell(`started workflow ${auditId}; ${held.map(({ name }) => name).join(" and ")} stand still with what they are given`);
-  await orStopped(withinLimit(untilCompleted(client, checkLicence.name, packagePaths.length), stage));
+  const run = await orStopped(client.start(dependencyAudit, { projectPath }, { workflowId: auditId }));
+  const output = run.result({ timeoutMs: auditLimitMs, signal });
+  const standing = held.map(({ name }) => name).join(" and ");
+  tell(`started workflow ${auditId}; ${standing} stand still (SIGSTOP) with what they are given`);
+  // A run that fails before is told at once.
+  const licencesKnown = untilCompleted(client, checkLicence.name, packagePaths.length);
+  await orStopped(Promise.race([licencesKnown, delay(standingMs, undefined, { ref: false }), output]));
 
   const killed = await orStopped(killTwo(client, run, held, crew, stage));
   const watching = client.onEvent((event) => tellVerdict(event, killed, tell));
+  const { packages, audited } = await orStopped(run.query("progress"));
+  tell(`asked how far it is, the run answers from the other worker: ${audited} of ${packages} packages`);
   for (const agent of held) agent.send("SIGCONT");
-  const packed = await orStopped(run.result({ timeoutMs: auditLimitMs, signal }));
+  const packed = await orStopped(output);
   watching.unsubscribe();
   const report = unpackReport(packed);
   await orStopped(tellHowItWentOn(client, run, killed, tell));
@@ -116,11 +132,14 @@ async function runAudit(
     faults.push(`the report has ${report.rows.length} of ${packagePaths.length} packages`);
   }
   if (faults.length > 0) throw new DemoStopped(demoExit.failed, `the audit does not add up: ${faults.join("; ")}.`);
-  tell(`in ${runs.length} histories: ${checkCountOf(runs)} checks of ${packagePaths.length} packages, each exactly once`);
+  tell(
+    `in ${runs.length} histories: ${checkCountOf(runs)} checks of ${packagePaths.length} packages, each exactly once`,
+  );
   tell("every history replays: today's code asks for what it asked for then");
   return { report, killed };
 }
 
+/** Only they do; while they stand still the audit cannot end. */
 function canCheckEngines(agentId: string): boolean {
   return auditors.some((auditor) => auditor.agentId === agentId && auditor.capabilities.includes("audit-engines"));
 }
@@ -143,12 +162,15 @@ async function killTwo(
   return killed;
 }
 
-/** What the orchestrator says about the dead. */
-function tellVerdict({ eventType, payload }: SystemEvent, { agent, worker }: Killed, tell: Stage["tell"]): void {
-  const { agentId, reason } = (payload ?? {}) as { readonly agentId?: string; readonly reason?: string };
+/** What the orchestrator says about the dead and does with what they had in hand. */
+function tellVerdict({ eventType, payload }: SystemEvent, { agent, tasks, worker }: Killed, tell: Stage["tell"]): void {
+  const { agentId, taskId, reason, error } = AboutAgent.parse(payload ?? {});
   if (agentId !== agent.name && agentId !== worker.name) return;
   if (eventType === "AGENT_UNHEALTHY") tell(`orchestrator: ${agentId} is unhealthy: ${reason}`);
-  if (eventType === "AGENT_LOST") tell(`orchestrator: ${agentId} is lost: ${reason}; what it had goes to others`);
+  if (eventType === "AGENT_LOST") tell(`orchestrator: ${agentId} is lost: ${reason}`);
+  if (eventType === "TASK_RETRYING" && taskId === tasks[0]?.taskId) {
+    tell(`orchestrator: takes back what ${agentId} had in hand (${error?.type ?? "no reason given"})`);
+  }
 }
 
 async function tellHowItWentOn(
@@ -160,7 +182,7 @@ async function tellHowItWentOn(
   const redone = await Promise.all(tasks.map(({ taskId }) => client.get(taskId)));
   const by = [...new Set(redone.map(({ agentId }) => agentId))].join(" and ");
   const attempts = [...new Set(redone.map(({ attempt }) => attempt))].join(" or ");
-  tell(`what ${agent.name} had in hand was done by ${by}, as attempt ${attempts}`);
+  if (tasks.length > 0) tell(`what ${agent.name} had in hand was done by ${by}, as attempt ${attempts}`);
   const turns = workersOfTurns((await run.history()).slice(historyLength));
   tell(`the run went on on ${[...new Set(turns)].join(" and ")} from event ${historyLength}, not on ${worker.name}`);
 }
@@ -185,14 +207,17 @@ async function startEngine({ children, storeFolder }: Stage): Promise<string> {
 /** Resolves when all are registered. */
 async function startCrew({ children }: Stage, serverUrl: string): Promise<Crew> {
   const environment = environmentFor(serverUrl);
-  const start = (name: string, file: string, args: readonly string[]): Child => {
-    const script = fileURLToPath(new URL(file, import.meta.url));
+  const start = (name: string, script: URL, args: readonly string[]): Child => {
     const where = ["--server", serverUrl, "--namespace", namespace];
-    return children.start(name, { script, args: ["--id", name, ...args, ...where], environment });
+    return children.start(name, {
+      script: fileURLToPath(script),
+      args: ["--id", name, ...args, ...where],
+      environment,
+    });
   };
-  const workers = workerIds.map((id) => start(id, "./worker.js", []));
+  const workers = workerIds.map((id) => start(id, new URL("./worker.js", import.meta.url), []));
   const agents = auditors.map(({ agentId, capabilities }) =>
-    start(agentId, "./auditor.js", ["--capabilities", capabilities.join(",")]),
+    start(agentId, new URL("./auditor.js", import.meta.url), ["--capabilities", capabilities.join(",")]),
   );
   await Promise.all([...workers, ...agents].map((member) => member.firstLine(memberReadyLimitMs)));
   return { agents, workers };
@@ -225,7 +250,9 @@ async function run(options: DemoOptions, auditId: string): Promise<void> {
   const tell = (sentence: string): void => {
     say(`${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${sentence}`);
   };
-  say(`An audit of ${projectPath}: ${plan.packagePaths.length} installed packages, three checks of each, and a report.`);
+  say(
+    `An audit of ${projectPath}: ${plan.packagePaths.length} installed packages, three checks of each, and a report.`,
+  );
 
   const lifetime = new Lifetime();
   lifetime.obeySurroundings();

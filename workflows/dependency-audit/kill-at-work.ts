@@ -4,6 +4,7 @@
  * work in their hands, while the others do what they can; one of those is killed, and with it the worker that made the
  * run's last turn. The orchestrator is told nothing.
  */
+import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client, HistoryEvent, RunHandle, TaskView } from "perdure";
 import type { Child } from "./children.js";
@@ -18,23 +19,30 @@ export interface Killed {
 }
 
 const lookIntervalMs = 20;
+/** With the two seconds before, less than the six heartbeats after which an agent is lost. */
+const patienceMs = 3_000;
 
 /** Resolves when so many tasks of a type have completed. */
 export async function untilCompleted(client: Pick<Client, "list">, type: string, count: number): Promise<void> {
   while ((await client.list({ type, states: ["completed"], limit: 1 })).total < count) await delay(lookIntervalMs);
 }
 
-/** Of the agents that stand still, the one with the most work in its hands. Resolves when one has any. */
+/**
+ * Of the agents that stand still, the one with the most work in its hands. Waits for one that has any, but not until
+ * agents that stand still are taken for lost: on a machine that is that slow, one dies without work.
+ */
 export async function agentAtWork(
   client: Pick<Client, "list">,
   held: readonly Child[],
 ): Promise<Pick<Killed, "agent" | "tasks">> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const { tasks } = await client.list({ states: ["assigned", "running"] });
     const [most] = held
       .map((agent) => ({ agent, tasks: tasks.filter(({ agentId }) => agentId === agent.name) }))
       .sort((a, b) => b.tasks.length - a.tasks.length);
-    if (most !== undefined && most.tasks.length > 0) return most;
+    if (most === undefined) throw new Error("no agent stands still");
+    if (most.tasks.length > 0 || performance.now() > deadline) return most;
     await delay(lookIntervalMs);
   }
 }

@@ -3,6 +3,7 @@ import { AuditError } from "./audit-error.js";
 import type { Survey } from "./survey.js";
 
 export interface AuditPlan {
+  readonly projectPath: string;
   /** The report refuses to describe another one. */
   readonly lockFileSha256: string;
   readonly packagePaths: readonly string[];
@@ -17,7 +18,7 @@ export function planAudit(survey: Survey): AuditPlan {
   if (packagePaths.length === 0) throw nothingInstalled(survey);
   const bytes = Buffer.byteLength(JSON.stringify(packagePaths));
   if (packagePaths.length > packagesMax || bytes > planBytesMax) throw tooManyPackages(survey);
-  return { lockFileSha256: survey.lockFile.sha256, packagePaths };
+  return { projectPath: survey.projectPath, lockFileSha256: survey.lockFile.sha256, packagePaths };
 }
 
 function tooManyPackages({ installed, projectPath }: Survey): AuditError {

@@ -9,7 +9,15 @@
  */
 import { task, workflow } from "perdure";
 import { z } from "zod";
-import { EnginesOutput, LicenceOutput, PackageChecks, PackagePath, PackageTaskInput, ProjectPath, SizeOutput } from "./messages.js";
+import {
+  EnginesOutput,
+  LicenceOutput,
+  PackageChecks,
+  PackagePath,
+  PackageTaskInput,
+  ProjectPath,
+  SizeOutput,
+} from "./messages.js";
 import { PackedReport, packReport } from "./packed-report.js";
 import { planAudit } from "./plan.js";
 import { auditReport } from "./report.js";

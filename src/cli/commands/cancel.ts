@@ -11,7 +11,10 @@ import { runVerb } from "../verb.js";
 import { withClient } from "../with-client.js";
 
 export function addCancel(program: Command): void {
-  const command = program.command("cancel").description("cancel tasks").argument("<taskIds...>", "the tasks' ids");
+  const command = program
+    .command("cancel")
+    .description("cancel tasks and workflows")
+    .argument("<taskIds...>", "their ids");
   withFormatOptions(command).action((taskIds: readonly string[], options: FormatOptions, verb: Command) =>
     runVerb(verb, (settings) => cancel(settings, taskIds, formatOf(options))),
   );
@@ -39,7 +42,8 @@ async function cancel(settings: Settings, taskIds: readonly string[], format: Fo
   return status;
 }
 
-function cancelledText({ taskId, state, endedAt }: TaskView): string {
+function cancelledText({ taskId, state, endedAt, run }: TaskView): string {
   if (state === "cancelled") return `${taskId} cancelled`;
+  if (endedAt === undefined && run !== undefined) return `${taskId} ${state}; its code is told, and may clean up first`;
   return endedAt === undefined ? `${taskId} ${state}; its agent was told to stop` : `${taskId} had ended ${state}`;
 }

@@ -18,6 +18,7 @@ interface PsOptions extends ViewOptions {
   readonly state?: readonly TaskState[];
   readonly type?: string;
   readonly agent?: string;
+  readonly workflow?: string;
   readonly limit: number;
 }
 
@@ -25,10 +26,13 @@ interface PsOptions extends ViewOptions {
 const LIMIT_DEFAULT = 100;
 
 export function addPs(program: Command): void {
-  const command = program.command("ps").description("list tasks that have not ended, and ended ones still in memory");
+  const command = program
+    .command("ps")
+    .description("list tasks and workflows that have not ended, and ended ones still in memory");
   command.addOption(new Option("--state <states...>", "only these states").choices(Object.keys(taskStatePaint)));
   command.option("--type <type>", "only this type");
   command.option("--agent <agentId>", "only tasks of this agent");
+  command.option("--workflow <workflowId>", "only tasks that this workflow asked for");
   command.option("--limit <n>", "how many at most, up to 1000", parseCount, LIMIT_DEFAULT);
   withViewOptions(command).action((options: PsOptions, ps: Command) =>
     runVerb(ps, async (settings) => {
@@ -41,12 +45,13 @@ export function addPs(program: Command): void {
   );
 }
 
-function viewOf({ state, type, agent, limit }: PsOptions): View<TaskList> {
+function viewOf({ state, type, agent, workflow, limit }: PsOptions): View<TaskList> {
   const filter = {
     limit,
     ...(state === undefined ? {} : { states: state }),
     ...(type === undefined ? {} : { type }),
     ...(agent === undefined ? {} : { agentId: agent }),
+    ...(workflow === undefined ? {} : { workflowId: workflow }),
   };
   return {
     ask: (client) => client.list(filter),
@@ -86,6 +91,8 @@ function columnsAt(now: number): readonly Column<TaskView>[] {
 
 const paintOfPriority = ({ priority }: { readonly priority: Priority }) => priorityPaint[priority];
 
-/** Without a maximum the attempt stands alone. */
-const attemptText = ({ attempt, maximumAttempts }: TaskView): string =>
-  maximumAttempts === 0 ? String(attempt) : `${attempt}/${maximumAttempts}`;
+/** Without a maximum the attempt stands alone. A workflow's attempts are its runs. */
+function attemptText({ attempt, maximumAttempts, run }: TaskView): string {
+  if (run !== undefined) return String(run.attempt);
+  return maximumAttempts === 0 ? String(attempt) : `${attempt}/${maximumAttempts}`;
+}

@@ -95,7 +95,9 @@ function report(ended: EndedTask, format: Format): ExitStatus {
   else if (state === "completed") printLines([JSON.stringify(output ?? null, null, 2)]);
   if (state === "completed") return exitStatus.ok;
   const why = error?.message ?? reason ?? "no reason was given";
-  say(`${error?.type ?? state.toUpperCase()}: workflow ${taskId} ${endTexts[state]}: ${why} (perdure history ${taskId})`);
+  say(
+    `${error?.type ?? state.toUpperCase()}: workflow ${taskId} ${endTexts[state]}: ${why} (perdure history ${taskId})`,
+  );
   return exitStatus.taskFailed;
 }
 

@@ -112,7 +112,11 @@ function jsonLines(title: string, value: unknown, style: Style): readonly string
 }
 
 /** Nothing at all where there are no names. */
-function namedLines(title: string, values: Readonly<Record<string, unknown>> | undefined, style: Style): readonly string[] {
+function namedLines(
+  title: string,
+  values: Readonly<Record<string, unknown>> | undefined,
+  style: Style,
+): readonly string[] {
   return Object.keys(values ?? {}).length === 0 ? [] : jsonLines(title, values, style);
 }
 

@@ -93,8 +93,15 @@ function summaryLines({ status, health }: Overview, style: Style): readonly stri
         ].join(", "),
       ],
       [
+        "workflows",
+        [
+          count(undefined, status.openWorkflowCount, "open"),
+          count(taskStatePaint.stuck, status.stuckWorkflowCount, "stuck"),
+        ].join(", "),
+      ],
+      [
         "ended",
-        (["completed", "failed", "timed_out", "cancelled"] as const)
+        (["completed", "failed", "timed_out", "cancelled", "terminated"] as const)
           .map((state) => count(taskStatePaint[state], endedTaskCounts[state] ?? 0, state))
           .join(", "),
       ],

@@ -87,10 +87,14 @@ function completedArgument(argument: Argument): CompletedArgument {
 const kindByPlaceholder: Readonly<Record<string, ValueKind>> = {
   taskId: { kind: "ids", of: "task" },
   taskIds: { kind: "ids", of: "task" },
+  workflowId: { kind: "ids", of: "task" },
+  workflowIds: { kind: "ids", of: "task" },
   agentId: { kind: "ids", of: "agent" },
   context: { kind: "ids", of: "context" },
   verb: { kind: "verb" },
   file: { kind: "file" },
+  files: { kind: "file" },
+  history: { kind: "file" },
   folder: { kind: "folder" },
 };
 

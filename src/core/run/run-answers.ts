@@ -66,6 +66,7 @@ export class RunAnswers {
   /** The code could not go on. What came in meanwhile keeps its place; the run is tried again, with back-off. */
   fail(run: OpenRun, task: TaskRecord, failure: Failure, at: number): void {
     const { record } = run;
+    this.#ledger.tally.countFailedActivation(failure.type);
     this.#ledger.dropTask(task, at);
     this.#ledger.runs.commit(run, {
       at,
@@ -142,6 +143,7 @@ export class RunAnswers {
       this.#askAgain(run, task, "closing", at);
       return;
     }
+    this.#ledger.tally.activationsAnswered += 1;
     const ended = new Map(answer.steps.map((step) => [step.seq, step]));
     const outcomes = this.#outcomesOf(answer, at);
     this.#ledger.dropTask(task, at);

@@ -6,7 +6,7 @@
  */
 import { stepRun } from "../../machines/step.js";
 import type { RunEvent } from "../../machines/workflow-run.machine.js";
-import type { Fact } from "../../protocol/fact.js";
+import type { RunFact } from "../../protocol/fact.js";
 import { closeEventTypes, type HistoryEvent, type NewHistoryEvent } from "../../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../../protocol/ids.js";
 import { closedRunStates, type RunChange, type RunRecord } from "../../protocol/run-record.js";
@@ -14,6 +14,7 @@ import type { TaskSpec } from "../../protocol/task-record.js";
 import { Deadlines } from "../../scheduler/deadlines.js";
 import { applyEvent } from "./apply-event.js";
 import { nextRunDeadline } from "./next-run-deadline.js";
+import { RunCensus } from "./run-census.js";
 import { RunTimers } from "./run-timers.js";
 
 /** What happened to a run in one decision. */
@@ -46,17 +47,18 @@ export class RunBook {
   /** Runs by workflow: the one under way, or the last one until its workflow is forgotten. */
   readonly #runs = new Map<WorkflowId, OpenRun>();
   readonly deadlines = new Deadlines(nextRunDeadline);
-  /** Stuck ones, for the moment when a worker arrives. */
+  /** Stuck ones, for the moment when a worker arrives; those that are stuck longest come first. */
   readonly stuck = new Set<RunRecord>();
+  readonly census = new RunCensus();
   /** Runs that changed since the materializer last took them: the journal sequence at or before the first change. */
   dirty = new Map<WorkflowId, number>();
   /** Histories of runs that were followed by another run of their chain before they were stored. */
   superseded: OpenRun[] = [];
 
-  readonly #record: (fact: Fact) => void;
+  readonly #record: (fact: RunFact) => void;
   readonly #nextSequence: () => number;
 
-  constructor(options: { readonly record: (fact: Fact) => void; readonly nextSequence: () => number }) {
+  constructor(options: { readonly record: (fact: RunFact) => void; readonly nextSequence: () => number }) {
     this.#record = options.record;
     this.#nextSequence = options.nextSequence;
   }
@@ -84,12 +86,14 @@ export class RunBook {
   start(record: RunRecord, first: readonly NewHistoryEvent[], at: number): OpenRun {
     this.#record({ type: "RunStarted", at, run: structuredClone(record) });
     const run = this.#insert(record);
+    this.census.note(record.spec.workflowType, null, record.state);
     this.commit(run, { at, events: first });
     return run;
   }
 
   commit(run: OpenRun, { at, events = [], buffer, placed, step, set = {} }: RunAdvance): void {
     const { record } = run;
+    const { state: before } = record;
     let change = set;
     if (step !== undefined) {
       const stepped = stepRun(record, step);
@@ -109,6 +113,7 @@ export class RunBook {
     };
     this.#record({ type: "RunAdvanced", at, workflowId, runId: record.runId, ...advance });
     this.#apply(run, advance);
+    this.census.note(record.spec.workflowType, before, record.state);
     this.#index(run);
   }
 
@@ -139,7 +144,7 @@ export class RunBook {
     this.#runs.set(record.spec.workflowId, openRun(record));
   }
 
-  restoreFact(fact: Extract<Fact, { type: "RunStarted" | "RunAdvanced" }>): void {
+  restoreFact(fact: RunFact): void {
     if (fact.type === "RunStarted") {
       this.#insert(fact.run);
       return;
@@ -150,7 +155,13 @@ export class RunBook {
   }
 
   deriveIndexes(): void {
-    for (const run of this.#runs.values()) this.#index(run);
+    for (const run of this.#runs.values()) {
+      this.census.note(run.record.spec.workflowType, null, run.record.state);
+      this.#index(run);
+    }
+    const stuck = [...this.stuck].sort((a, b) => (a.stuck?.since ?? 0) - (b.stuck?.since ?? 0));
+    this.stuck.clear();
+    for (const record of stuck) this.stuck.add(record);
   }
 
   #insert(record: RunRecord): OpenRun {
@@ -201,7 +212,7 @@ export class RunBook {
   }
 }
 
-type Advance = Pick<Extract<Fact, { type: "RunAdvanced" }>, "events" | "buffer" | "placed" | "set">;
+type Advance = Pick<Extract<RunFact, { type: "RunAdvanced" }>, "events" | "buffer" | "placed" | "set">;
 
 function openRun(record: RunRecord): OpenRun {
   return { record, tail: [], timers: new RunTimers(record) };

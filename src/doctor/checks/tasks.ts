@@ -23,8 +23,11 @@ export function checkTasks(facts: Facts, notes: Notes): void {
   notes.see(
     `${total} unfinished tasks${total > tasks.length ? `, of which the newest ${tasks.length} were looked at` : ""}`,
   );
-  if ((status.value.agentStatusesLeftOut ?? 0) === 0) checkCapabilities(list, agentStatuses, notes);
-  else notes.skip("what agents can do: there are more of them than fit into an answer");
+  if ((status.value.agentStatusesLeftOut ?? 0) === 0) {
+    checkCapabilities(list, agentStatuses, notes);
+    checkWorkers(tasks, agentStatuses, notes);
+  } else notes.skip("what agents can do: there are more of them than fit into an answer");
+  checkStuck(tasks, notes);
   checkDependencies(facts, notes);
   checkAge(tasks, timestamp, notes);
   checkBackoff(tasks, notes);
@@ -32,7 +35,7 @@ export function checkTasks(facts: Facts, notes: Notes): void {
 }
 
 function checkCapabilities({ tasks, total }: TaskListReply, agents: readonly AgentView[], notes: Notes): void {
-  const present = agents.filter(({ state }) => state !== "lost" && state !== "gone");
+  const present = agents.filter(isPresent);
   // Without any agent, that is what is said.
   if (present.length === 0) return;
   const unable = new Map<string, TaskView[]>();
@@ -51,6 +54,39 @@ function checkCapabilities({ tasks, total }: TaskListReply, agents: readonly Age
       { capabilities: waiting[0]?.requiredCapabilities, tasks: waiting.length },
     );
   }
+}
+
+const isPresent = ({ state }: AgentView): boolean => state !== "lost" && state !== "gone";
+
+/** A workflow under way requires its worker although it is not queued: whatever happens to it, it will need one. */
+function checkWorkers(tasks: readonly TaskView[], agents: readonly AgentView[], notes: Notes): void {
+  const offered = new Set(agents.filter(isPresent).flatMap(({ capabilities }) => capabilities));
+  const without = new Map<string, TaskView[]>();
+  for (const workflow of tasks) {
+    if (workflow.run === undefined || offered.has(workflow.type)) continue;
+    without.set(workflow.type, [...(without.get(workflow.type) ?? []), workflow]);
+  }
+  for (const [type, waiting] of [...without].slice(0, NAMED_MAX)) {
+    const name = type.replace(/^workflow:/, "");
+    notes.find(
+      "tasks/worker-missing",
+      `${waiting.length} ${waiting.length === 1 ? "workflow" : "workflows"} of type ${name} ${waiting.length === 1 ? "is" : "are"} under way, and no worker has the code: ${named(waiting)}.`,
+      `Start one: \`perdure worker FILE\` with the file that exports workflow("${name}", …). Nothing is lost meanwhile; timers that fire and signals wait for it.`,
+      { type: name, workflows: waiting.length },
+    );
+  }
+}
+
+function checkStuck(tasks: readonly TaskView[], notes: Notes): void {
+  const stuck = tasks.filter(({ state }) => state === "stuck");
+  const [first] = stuck;
+  if (first === undefined) return;
+  notes.find(
+    "tasks/workflow-stuck",
+    `${stuck.length} ${stuck.length === 1 ? "workflow is" : "workflows are"} stuck, such as ${first.taskId} (${first.type}): it ${first.reason ?? "gives no reason"}.`,
+    "Deploy code that can go on, or roll back what was deployed last: they are tried again at once when a worker registers, and lose nothing meanwhile. Terminate those that are not wanted (`perdure terminate`).",
+    { workflows: stuck.length, tasks: stuck.slice(0, NAMED_MAX).map(({ taskId }) => taskId) },
+  );
 }
 
 function checkDependencies({ orchestrator }: Facts, notes: Notes): void {

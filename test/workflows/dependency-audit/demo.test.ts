@@ -43,11 +43,11 @@ function pidsIn(stdout: string): readonly number[] {
   return [...stdout.matchAll(/\(pid (\d+)\)/g)].map(([, pid]) => Number(pid));
 }
 
-/** Neither the agents it named nor a process that works in its temp folder. */
+/** Neither the agents and workers it named nor a process that works in its temp folder. */
 async function expectNothingLeft(stdout: string, temporaryFolder: string): Promise<void> {
   await until("every process of the demo is gone", async () => {
-    const agents = await Promise.all(pidsIn(stdout).map(isRunning));
-    return !agents.includes(true) && (await processesNaming(temporaryFolder)).length === 0;
+    const members = await Promise.all(pidsIn(stdout).map(isRunning));
+    return !members.includes(true) && (await processesNaming(temporaryFolder)).length === 0;
   });
 }
 
@@ -56,7 +56,9 @@ describe("npm run demo", () => {
     await access(demoScript).catch(() => expect.fail(`${demoScript} is not there; npm run build makes it`));
   });
 
-  it("reports on every package although an agent was killed with kill -9", { timeout: wholeDemoMs }, async () => {
+  it("reports on every package although an agent and the worker of the run were killed with kill -9", {
+    timeout: wholeDemoMs,
+  }, async () => {
     const project = await directoryWith(projectOf(40));
     const temporaryFolder = await directoryWith({});
     const markdown = join(project, "report.md");
@@ -66,14 +68,15 @@ describe("npm run demo", () => {
     const stdout = demo.stdout();
 
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
-    const [, killedPid, killedAgent] =
-      /kill -9 (\d+): (auditor-\d) is dead with [123] tasks? in its hands/.exec(stdout) ?? [];
-    expect(pidsIn(stdout), stdout).toContain(Number(killedPid));
-    expect(stdout).toMatch(new RegExp(`orchestrator: took [123] tasks? back from ${killedAgent}`));
-    expect(stdout).toContain(`orchestrator: ${killedAgent} is lost`);
-    expect(stdout).toContain("asked for each of the 121 tasks: every one completed, exactly once");
+    const [, agentPid, agent] = /kill -9 (\d+): (auditor-\d) is dead with [123] tasks? in its hands/.exec(stdout) ?? [];
+    const [, workerPid, worker] = /kill -9 (\d+): (worker-\d), which held the run, is dead/.exec(stdout) ?? [];
+    expect(pidsIn(stdout), stdout).toEqual(expect.arrayContaining([Number(agentPid), Number(workerPid)]));
+    expect(stdout).toMatch(new RegExp(`what ${agent} had in hand was done by auditor-\\d, as attempt [2-5]`));
+    const other = worker === "worker-1" ? "worker-2" : "worker-1";
+    expect(stdout).toMatch(new RegExp(`the run went on on ${other} from event \\d+, not on ${worker}`));
+    expect(stdout).toContain("in 4 histories: 120 checks of 40 packages, each exactly once");
+    expect(stdout).toContain("every history replays");
     expect(stdout).toMatch(/^Packages +40 \(40 for production\)$/m);
-    expect(stdout).toMatch(/^ended +121 completed, 0 failed/m);
     const rows = (await readFile(markdown, "utf8")).split("\n").filter((line) => line.startsWith("| `part-"));
     expect(rows).toHaveLength(40);
     await expectNothingLeft(stdout, temporaryFolder);
@@ -84,7 +87,9 @@ describe("npm run demo", () => {
     const project = await directoryWith(projectOf(40));
     const temporaryFolder = await directoryWith({});
     const demo = startDemo(["--path", project], temporaryFolder);
-    await until("its agents are registered", () => pidsIn(demo.stdout()).length === 4, { deadlineMs: 60_000 });
+    await until("its agents and workers are registered", () => pidsIn(demo.stdout()).length === 6, {
+      deadlineMs: 60_000,
+    });
 
     demo.process.kill("SIGINT");
     const { code, stderr } = await demo.ended;
@@ -95,11 +100,31 @@ describe("npm run demo", () => {
     expect(await readdir(temporaryFolder)).toEqual([]);
   });
 
+  it("fails with the name of a member that ended unasked", { timeout: wholeDemoMs }, async () => {
+    const project = await directoryWith(projectOf(3));
+    const temporaryFolder = await directoryWith({});
+    const demo = startDemo(["--path", project], temporaryFolder);
+    await until("its agents and workers are registered", () => pidsIn(demo.stdout()).length === 6, {
+      deadlineMs: 60_000,
+    });
+
+    const [pid] = pidsIn(demo.stdout());
+    if (pid !== undefined) process.kill(pid, "SIGKILL");
+    const { code, stderr } = await demo.ended;
+
+    expect(code, stderr).toBe(1);
+    expect(stderr).toContain(`demo: auditor-1 (pid ${pid}) was ended by SIGKILL, and nobody had asked for it.`);
+    await expectNothingLeft(demo.stdout(), temporaryFolder);
+    expect(await readdir(temporaryFolder)).toEqual([]);
+  });
+
   it("takes what it started with it when it is killed", { timeout: wholeDemoMs }, async () => {
     const project = await directoryWith(projectOf(3));
     const temporaryFolder = await directoryWith({});
     const demo = startDemo(["--path", project], temporaryFolder);
-    await until("its agents are registered", () => pidsIn(demo.stdout()).length === 4, { deadlineMs: 60_000 });
+    await until("its agents and workers are registered", () => pidsIn(demo.stdout()).length === 6, {
+      deadlineMs: 60_000,
+    });
 
     demo.process.kill("SIGKILL");
     await demo.ended;
