@@ -46,6 +46,11 @@ class LocalAttempt extends Attempt {
 
 const current = new AsyncLocalStorage<Work>();
 
+/** Whether it is code of an attempt that asks, and not the test. */
+export function isInAttempt(): boolean {
+  return current.getStore() !== undefined;
+}
+
 /** Waits for the clock of the test: code of an attempt that does so does not hold it up. */
 export async function asleep<T>(wait: () => Promise<T>): Promise<T> {
   const work = current.getStore();

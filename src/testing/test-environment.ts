@@ -120,6 +120,7 @@ class LocalEnvironment implements TestEnvironment {
       },
       wait: (taskId) => this.#ended(taskId),
       result: async (taskId) => outputOf(await this.#ended(taskId)),
+      requestTimeoutMs: 0,
     };
   }
 

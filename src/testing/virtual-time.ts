@@ -1,11 +1,12 @@
 /**
  * The clock of a test. It stands still while anything can happen without it, and jumps to what is due next when nothing
- * can any more. It moves only while somebody waits for something: a test acts at the instants it chose.
+ * can any more. It moves only while the test waits for something, so that it acts at the instants it chose: code of a
+ * mock that waits goes on when the test lets time pass.
  */
 import { Deferred } from "../deferred.js";
 import { PerdureError } from "../errors.js";
 import { untilQuiet } from "../replay/until-quiet.js";
-import { asleep } from "./local-agent.js";
+import { asleep, isInAttempt } from "./local-agent.js";
 
 /** What the clock drives. */
 export interface Driven {
@@ -27,6 +28,7 @@ interface Waiting {
   readonly time: "may pass" | "stands still";
   /** Only that time passes: null for what has to happen. */
   readonly until: number | null;
+  readonly whose: "the test's" | "a mock's";
   readonly resume: () => void;
   readonly giveUp: (why: Error) => void;
   readonly what: () => string;
@@ -59,21 +61,27 @@ export class VirtualTime {
     return this.#wait({ isOver, time: "may pass", until, what: () => "the clock of the test" });
   }
 
-  #wait(waiting: Omit<Waiting, "resume" | "giveUp">): Promise<void> {
+  #wait(waiting: Omit<Waiting, "resume" | "giveUp" | "whose">): Promise<void> {
+    // What takes no time may as well happen at once.
+    const whose = isInAttempt() && waiting.time === "may pass" ? "a mock's" : "the test's";
     return asleep(
       () =>
         new Promise<void>((resume, giveUp) => {
-          this.#waiting.add({ ...waiting, resume, giveUp });
+          this.#waiting.add({ ...waiting, whose, resume, giveUp });
           this.#arrival.resolve();
           if (this.#state === "standing") void this.#run();
         }),
     );
   }
 
+  get #isWanted(): boolean {
+    return [...this.#waiting].some(({ whose }) => whose === "the test's");
+  }
+
   async #run(): Promise<void> {
     this.#state = "running";
     try {
-      while (this.#waiting.size > 0) {
+      while (this.#isWanted) {
         await this.#driven.settle();
         if (this.#resumeThoseWhoseWaitIsOver()) {
           // The test goes on from here, and may act before any time passes.
@@ -84,7 +92,8 @@ export class VirtualTime {
         else if (!this.#jump() && (await this.#nothingHappens())) this.#giveUp();
       }
     } catch (fault) {
-      for (const { giveUp } of this.#takeAll()) giveUp(fault as Error);
+      for (const { giveUp } of this.#waiting) giveUp(fault as Error);
+      this.#waiting.clear();
     } finally {
       this.#state = "standing";
     }
@@ -101,9 +110,9 @@ export class VirtualTime {
 
   /** To whatever is due next; false where nothing is. */
   #jump(): boolean {
-    const patient = [...this.#waiting].filter(({ time }) => time === "may pass");
-    if (patient.length === 0) return false;
-    const instants = [this.#driven.nextDeadlineAt, ...patient.map(({ until }) => until)];
+    const waiting = [...this.#waiting];
+    if (!waiting.some(({ time, whose }) => time === "may pass" && whose === "the test's")) return false;
+    const instants = [this.#driven.nextDeadlineAt, ...waiting.map(({ until }) => until)];
     const next = Math.min(...instants.map((at) => at ?? Number.POSITIVE_INFINITY));
     if (next === Number.POSITIVE_INFINITY) return false;
     this.#driven.now = Math.max(this.#driven.now, next);
@@ -128,15 +137,12 @@ export class VirtualTime {
   }
 
   #giveUp(): void {
-    for (const { giveUp, what } of this.#takeAll()) {
+    for (const waiting of this.#waiting) {
+      if (waiting.whose === "a mock's") continue;
+      this.#waiting.delete(waiting);
+      const { giveUp, what } = waiting;
       const message = `nothing is going to happen any more in this test environment, and ${what()}`;
       giveUp(new PerdureError("REQUEST_TIMED_OUT", message));
     }
-  }
-
-  #takeAll(): Waiting[] {
-    const all = [...this.#waiting];
-    this.#waiting.clear();
-    return all;
   }
 }

@@ -43,7 +43,9 @@ async function historyOf(scene: Scene, taskId: string): Promise<readonly History
 it(`ends each of ${RUNS} workflows once, whoever is killed meanwhile`, {
   timeout: 60_000 + RUNS * 1_500,
 }, async (context) => {
-  context.onTestFailed(() => process.stderr.write(`PERDURE_CRASH_SEED=${SEED} repeats it\n`));
+  context.onTestFailed(() => {
+    process.stderr.write(`PERDURE_CRASH_SEED=${SEED} repeats it\n`);
+  });
   const chance = new SeededRandom(SEED);
   const scene = await givenScene(nats, { heartbeatMs: 300, settings: { leaseMs: 1_000 } });
   const { namespace } = scene;
@@ -93,7 +95,8 @@ it(`ends each of ${RUNS} workflows once, whoever is killed meanwhile`, {
   while (ended < RUNS) {
     const goal = Math.min(RUNS, ended + chance.between(2, 12));
     await until(`${goal} of ${RUNS} workflows have ended`, () => ended >= goal, { deadlineMs: 45_000 });
-    if (ended < RUNS) await strikes[chance.pick(["orchestrator", "orchestrator", "member", "member", "server"])]();
+    if (ended < RUNS)
+      await strikes[chance.pick(["orchestrator", "orchestrator", "member", "member", "server"] as const)]();
   }
   await all;
 

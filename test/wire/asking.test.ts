@@ -274,6 +274,12 @@ describe("as a NATS service (ADR-32)", () => {
     "task.list",
     "system.status",
     "health",
+    "workflow.signal",
+    "workflow.query",
+    "workflow.update",
+    "workflow.cancel",
+    "workflow.terminate",
+    "workflow.history",
   ];
 
   /** Others on the same server answer too: the one asked for is told by its namespace. */

@@ -104,7 +104,9 @@ it("keeps its streams and buckets under its namespace", async () => {
   const own = [
     `${upper}_JOURNAL`,
     `${upper}_RESULTS`,
-    ...["agents", "meta", "tasks", "tasks_ended"].map((bucket) => `KV_${engine.namespace}_${bucket}`),
+    ...["agents", "histories", "meta", "runs", "tasks", "tasks_ended"].map(
+      (bucket) => `KV_${engine.namespace}_${bucket}`,
+    ),
   ];
   expect(streams.filter((name) => name.toLowerCase().includes(engine.namespace)).sort()).toEqual(own.sort());
 });

@@ -6,7 +6,7 @@ import { wireMessageNames } from "../protocol/wire-messages.js";
 import { useNats } from "../support/nats.js";
 import type { RawMessage } from "../support/raw-nats.js";
 import { readRepositoryFile } from "../support/source-file.js";
-import { Engine, jsonOf } from "./peers.js";
+import { type Assigned, Engine, type Json, jsonOf } from "./peers.js";
 
 const nats = useNats();
 
@@ -61,6 +61,54 @@ it("has a schema for every message of a life with everything in it, and each mes
   }
   expect([...fitted].sort()).toEqual(wireMessageNames.map((name) => `${name}.json`).sort());
 });
+
+/** A workflow with everything that a client asks of one, and a worker that answers. */
+async function liveAsWorkflow(engine: Engine): Promise<void> {
+  const worker = await engine.agent("k-w", { capabilities: ["workflow:order"], maxConcurrentTasks: 2 });
+  const taskId = "w";
+  const signal = { name: "hurry", input: 1, signalId: "s-1" };
+  await engine.submitted({
+    taskId,
+    type: "workflow:order",
+    memo: { who: "me" },
+    searchAttributes: { city: "Bern" },
+    idReusePolicy: "allowDuplicate",
+    idConflictPolicy: "useExisting",
+    signal,
+  });
+  const answer = (assigned: Assigned, commands: readonly Json[], more: Json = {}): void =>
+    worker.result(assigned, { status: "completed", activation: { commands, steps: [], queries: [], ...more } });
+  answer(await worker.nextTask(), [{ type: "StartTimer", seq: 1, durationMs: 60_000 }]);
+  await engine.ask("workflow.signal", { taskId, ...signal, signalId: "s-2" });
+  answer(await worker.nextTask(), []);
+  const updated = engine.ask("workflow.update", {
+    taskId,
+    name: "change",
+    input: 2,
+    updateId: "u-1",
+    waitFor: "accepted",
+    timeoutMs: 5_000,
+  });
+  answer(await worker.nextTask(), [{ type: "AcceptUpdate", updateId: "u-1" }]);
+  await updated;
+  const queried = engine.ask("workflow.query", { taskId, name: "status", input: 3 });
+  const assigned = await worker.nextTask();
+  const [query] = (assigned["activation"] as { readonly queries: readonly Json[] }).queries;
+  answer(assigned, [], { queries: [{ queryId: query?.["queryId"], output: "fine" }] });
+  await queried;
+  await engine.get(taskId);
+  await engine.ask("workflow.cancel", { taskId });
+  worker.result(await worker.nextTask(), {
+    status: "failed",
+    error: { type: "NONDETERMINISM", message: "it differs" },
+  });
+  await engine.event("WORKFLOW_STUCK");
+  await engine.ask("workflow.terminate", { taskId, reason: "enough" });
+  await engine.ask("workflow.history", { taskId, afterEventId: 1 });
+  for (const verb of ["signal", "query", "update", "cancel", "terminate", "history"]) {
+    await engine.ask(`workflow.${verb}`, { taskId: "nobody", name: "status" });
+  }
+}
 
 function conversationsOn(subject: string): Index["conversations"] {
   const pattern = subject.replace(/^mcp\.agent\.[^.]+\.(\w+)$/, "mcp.agent.{agentId}.$1");
@@ -137,6 +185,7 @@ async function liveThroughEverything(engine: Engine): Promise<void> {
     await engine.ask(verb, { taskId: "c", ...(verb === "task.wait" ? { timeoutMs: 1 } : {}) });
     await engine.ask(verb, { taskId: "nobody" });
   }
+  await liveAsWorkflow(engine);
   for (const state of ["released", "draining", "idle"]) agent.report({ state, taskId: "b", token: "unknown" });
   await engine.event("AGENT_GONE");
   await agent.askHeartbeat();

@@ -23,8 +23,8 @@ export interface DemoDefaults {
 
 export const demoHelp = `Usage: npm run demo -- [--path DIR] [--markdown FILE]
 
-Audits a project's npm dependencies with four agents on a nats-server of its own, and kills one of
-them with kill -9 half-way. Reads the project, changes nothing in it.
+Audits a project's npm dependencies as a workflow, with four agents and two workers on a nats-server
+of its own, and kills one of each with kill -9 half-way. Reads the project, changes nothing in it.
 
   --path DIR       the project, with its package-lock.json and node_modules (default: this checkout)
   --markdown FILE  where the report is written as Markdown (default: a new file in the temp folder)

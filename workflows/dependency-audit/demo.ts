@@ -34,7 +34,7 @@ const heartbeat = "1s";
 /** The first time, it may have to fetch nats-server. */
 const engineReadyLimitMs = 180_000;
 const memberReadyLimitMs = 30_000;
-/** 1,600 packages take some ten seconds. Beyond this the demo ends. */
+/** 1,600 packages take half a minute. Beyond this the demo ends. */
 const auditLimitMs = 300_000;
 /** How long half of the agents stand still at most: three heartbeats without one and they are taken for unhealthy. */
 const standingMs = 2_000;

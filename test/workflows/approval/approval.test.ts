@@ -1,5 +1,5 @@
 /** A decision by a person, on a real engine: rejected ones, the deadline, reminders that no crash repeats. */
-import { beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type Client, connectClient } from "../../../src/client/client.js";
 import { UpdateFailedError } from "../../../src/client/run-handle.js";
 import { silentLogger } from "../../../src/logger.js";
@@ -14,6 +14,9 @@ const reminded: string[] = [];
 const startWorker = (url: string) => worker({ servers: url, workflows: [approval], logger: silentLogger });
 let url = "";
 let current: Awaited<ReturnType<typeof startWorker>>;
+let stop: () => Promise<void> = async () => undefined;
+
+afterAll(() => stop());
 
 beforeAll(async () => {
   const log = vi.spyOn(console, "log").mockImplementation((line: string) => {
@@ -23,7 +26,7 @@ beforeAll(async () => {
   ({ url } = system);
   current = await startWorker(url);
   client = await connectClient({ servers: url });
-  return async () => {
+  stop = async () => {
     await client.close();
     await current.stop();
     await system.stop();

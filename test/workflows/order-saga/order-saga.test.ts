@@ -1,5 +1,5 @@
 /** Orders that go through and orders that do not, on a real engine: nothing of the latter stays in the books. */
-import { beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { agent } from "../../../src/agent/agent.js";
 import { type Client, connectClient } from "../../../src/client/client.js";
 import { TaskFailedError } from "../../../src/client/task-outcome.js";
@@ -23,6 +23,9 @@ let holding = 0;
 const startWorker = (url: string) => worker({ servers: url, workflows: [orderSaga], logger: silentLogger });
 let url = "";
 let current: Awaited<ReturnType<typeof startWorker>>;
+let stop: () => Promise<void> = async () => undefined;
+
+afterAll(() => stop());
 
 beforeAll(async () => {
   const system = await startLocalSystem({ logger: silentLogger, heartbeatMs: 300 });
@@ -46,7 +49,7 @@ beforeAll(async () => {
   await shopAgent.start();
   current = await startWorker(url);
   client = await connectClient({ servers: url });
-  return async () => {
+  stop = async () => {
     await client.close();
     await current.stop();
     await shopAgent.stop();
