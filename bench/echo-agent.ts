@@ -8,6 +8,7 @@
 import { agent } from "perdure";
 import { createLogger } from "../src/logger.js";
 import { reportOnRequest } from "./own-report.js";
+import { inParallel } from "./statistics.js";
 
 const [id, servers, places = "100", count = "1", kind = "alike"] = process.argv.slice(2);
 if (id === undefined || servers === undefined) throw new Error("usage: echo-agent ID SERVER [PLACES [COUNT [KIND]]]");
@@ -32,7 +33,8 @@ reportOnRequest();
 process.once("SIGTERM", () => {
   for (const echo of echoes) void echo.drain();
 });
-await Promise.all(echoes.map((echo) => echo.start()));
+// All at once, a thousand connections would outlast their time-out on a busy machine.
+await inParallel(echoes.length, 50, async (index) => echoes[index]?.start());
 process.stdout.write("ready\n");
 await Promise.all(echoes.map((echo) => echo.closed));
 process.exit();

@@ -20,10 +20,15 @@ const msOfUnit = {
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
+  second: 1_000,
   seconds: 1_000,
+  minute: 60_000,
   minutes: 60_000,
+  hour: 3_600_000,
   hours: 3_600_000,
+  day: 86_400_000,
   days: 86_400_000,
+  week: 604_800_000,
   weeks: 604_800_000,
 } as const;
 

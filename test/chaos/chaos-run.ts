@@ -38,7 +38,7 @@ export interface ChaosReport {
 }
 
 const NAMESPACE = "chaos";
-const LEASE_MS = 1_000;
+const LEASE_MS = 2_000;
 const HEARTBEAT_MS = 500;
 /** What trouble left behind is over after this: the longest time-outs and back-offs of the workload, and losses. */
 const PEACE_SECONDS_MAX = 120;
@@ -53,17 +53,21 @@ const agents = [
   { agentId: "hand-3", script: "raw-agent.js", types: ["sum", "print"] },
 ] as const;
 
-export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+/** `stop` kills every process of the run, and then there is no report. */
+export function startChaos(options: ChaosOptions): { readonly report: Promise<ChaosReport>; stop(): Promise<void> } {
   const folder = mkdtempSync(join(tmpdir(), "perdure-chaos-"));
   const run = new ChaosRun(options, folder);
-  try {
-    const report = await run.run();
-    if (report.breaches.length > 0) return { ...report, folder };
-    rmSync(folder, { recursive: true, force: true });
-    return { ...report, folder: null };
-  } finally {
-    await run.close();
-  }
+  const report = async (): Promise<ChaosReport> => {
+    try {
+      const written = await run.run();
+      if (written.breaches.length > 0) return written;
+      rmSync(folder, { recursive: true, force: true });
+      return { ...written, folder: null };
+    } finally {
+      await run.close();
+    }
+  };
+  return { report: report(), stop: () => run.close() };
 }
 
 class ChaosRun {
@@ -132,7 +136,7 @@ class ChaosRun {
       agents: readAgentLogs(this.#folder),
       statuses,
     };
-    writeFileSync(join(this.#folder, "history.json"), JSON.stringify(history));
+    writeFileSync(join(this.#folder, "history.json"), JSON.stringify({ ...history, strikes: onslaught.done }));
     const verdict = judge(history);
     return {
       seed,
@@ -225,8 +229,7 @@ class ChaosRun {
   #tellProgress(crowd: Crowd, onslaught: Onslaught): void {
     const { tell, tasks } = this.#options;
     this.#agenda.after(PROGRESS_MS, () => {
-      const strikes = Object.values(onslaught.counts).reduce((sum, count) => sum + count, 0);
-      tell(`${crowd.endedCount} of ${tasks} tasks have ended, ${strikes} strikes`);
+      tell(`${crowd.endedCount} of ${tasks} tasks have ended, ${onslaught.done.length} strikes`);
       this.#tellProgress(crowd, onslaught);
     });
   }

@@ -35,6 +35,13 @@ export class Server {
     await server.stop();
   }
 
+  /** SIGTERM: it writes what it has and says goodbye. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    await server?.stop();
+  }
+
   freeze(): void {
     this.#server?.kill("SIGSTOP");
     this.#frozen = this.#server !== null;

@@ -45,7 +45,16 @@ const strikes = {
     field.agenda.after(field.random.between(100, 2 * field.lostAfterMs), () => place.thaw());
   },
   "agent stopped in order": (field) => anyAgent(field)?.child?.stop(),
+  "everything killed": async (field) => {
+    const { fleet } = field;
+    await Promise.all([...fleet.all.map(({ child }) => child?.kill()), killServer(field, 0, 2_000)]);
+  },
   "server killed": (field) => killServer(field, 0, 2_000),
+  "server stopped in order": async ({ server }) => {
+    if (!server.isRunning) return;
+    await server.stop();
+    await server.start();
+  },
   "server killed twice in a row": async (field) => {
     await killServer(field, 0, 0);
     field.agenda.after(field.random.between(0, 400), () => void killServer(field, 0, 1_000));
@@ -71,7 +80,8 @@ export type StrikeKind = keyof typeof strikes;
 
 /** Strikes until it is told to end. */
 export class Onslaught {
-  readonly counts: Partial<Record<StrikeKind, number>> = {};
+  /** What was done, and when it began, epoch milliseconds. */
+  readonly done: { readonly at: number; readonly kind: StrikeKind }[] = [];
   readonly #field: Battlefield;
   readonly #gapMs: { readonly least: number; readonly most: number };
   #round: StrikeKind[] = [];
@@ -87,6 +97,12 @@ export class Onslaught {
     agenda.after(random.between(this.#gapMs.least, this.#gapMs.most), () => void this.#strike());
   }
 
+  get counts(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { kind } of this.done) counts[kind] = (counts[kind] ?? 0) + 1;
+    return counts;
+  }
+
   end(): void {
     this.#isOver = true;
   }
@@ -95,7 +111,7 @@ export class Onslaught {
     if (this.#isOver) return;
     if (this.#round.length === 0) this.#round = this.#field.random.shuffled(Object.keys(strikes) as StrikeKind[]);
     const kind = this.#round.pop() as StrikeKind;
-    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.done.push({ at: Date.now(), kind });
     await strikes[kind](this.#field);
     this.start();
   }

@@ -90,6 +90,8 @@ ANSWERED_MAX = 1_000
 REGISTER_AGAIN_S = 2
 RESULT_AGAIN_S = 2
 RECONNECT_S = 1
+# The same registration would meet them again.
+REFUSED_FOR_GOOD = ("INVALID_MESSAGE", "INVALID_ID", "PAYLOAD_TOO_LARGE", "PERMISSION_DENIED")
 # A connection that says nothing for so long, our own pings included, is dead.
 PING_S = 5
 DEAD_S = 15
@@ -235,7 +237,7 @@ class Agent:
                 unreachable_since = None
                 self.converse()
             except (OSError, ValueError) as fault:
-                log(f"no connection to {self.options.server}: {fault}")
+                log(f"no connection to {self.options.server.rpartition('@')[2]}: {fault}")
                 unreachable_since = unreachable_since or time.monotonic()
             finally:
                 if self.nats is not None:
@@ -321,7 +323,8 @@ class Agent:
             self.in_hand.clear()
         if self.in_hand or (self.unacknowledged and now < self.drain_by + RESULT_AGAIN_S):
             return
-        self.report("idle")
+        if not self.registering:
+            self.report("idle")
         self.nats.send("PING\r\n")
         # The answer to the ping says that the server has the goodbye.
         select.select([self.nats.socket], [], [], 2)
@@ -415,7 +418,7 @@ class Agent:
 
     def hear_registration(self, message):
         status, error = message.get("status"), message.get("error")
-        if error is not None and error.get("code") in ("INVALID_MESSAGE", "INVALID_ID", "PAYLOAD_TOO_LARGE"):
+        if error is not None and error["code"] in REFUSED_FOR_GOOD:
             self.end(1, f"the registration was refused: {error}")
         elif status is not None and self.registering:
             self.registering = False
@@ -447,6 +450,8 @@ class Agent:
     def obey(self, status):
         """An order to whoever has this id; our own words come back here too and are no orders."""
         state = status["state"]
+        if status["agentId"] != self.options.id:
+            return  # an answer to another agent, which had it sent here
         if state == "cancel" and status.get("token") in self.in_hand:
             self.in_hand[status["token"]].stop("cancelled")
         elif state in ("superseded", "reregister"):

@@ -8,8 +8,8 @@
 # on the wire, and why, is in docs/wire-protocol.md; the names here are the names there.
 #
 # One loop talks to NATS and owns all state; each task runs in processes of its own, which are killed when it is to stop.
-# Know its limits: no TLS and no passwords; no headers, so no trace contexts; a wall clock instead of a monotonic one; zero
-# bytes in texts get lost; reading JSON takes about a second for 50,000 values, during which it does nothing else.
+# Know its limits: no TLS; no headers, so no trace contexts; a wall clock instead of a monotonic one; zero bytes in texts
+# get lost; reading JSON takes about a second for 50,000 values, during which it does nothing else.
 
 set -u -o pipefail
 # Lengths count bytes, as NATS does, and sort does not depend on where this runs.
@@ -335,7 +335,10 @@ hear() {
 
 hear_registration() {
   case $(json_text error code) in
-    INVALID_MESSAGE | INVALID_ID | PAYLOAD_TOO_LARGE) end 1 "the registration was refused: $(json_raw error)" ;;
+    # The same registration would meet them again.
+    INVALID_MESSAGE | INVALID_ID | PAYLOAD_TOO_LARGE | PERMISSION_DENIED)
+      end 1 "the registration was refused: $(json_raw error)"
+      ;;
   esac
   local confirmed
   confirmed=$(json_number status incarnation)
@@ -374,6 +377,8 @@ hear_heartbeat_answer() {
 # An order to whoever has this id. Our own words come back here too and are no orders.
 obey() {
   local token
+  # An answer to another agent, which had it sent here.
+  [[ $(json_text status agentId) == "$id" ]] || return
   case $(json_text status state) in
     cancel)
       token=$(json_text status token)
@@ -544,17 +549,26 @@ live_on() {
 depart_if_drained() {
   [[ -n $drain_by && ${#in_hand[@]} == 0 ]] || return
   ((${#unacknowledged[@]} == 0 || now >= drain_by + RESULTS_AGAIN_MS)) || return
-  report idle
+  ((registering)) || report idle
   # The answer to a ping says that the server has the goodbye.
   printf 'PING\r\n' 2>/dev/null >&3
   IFS= read -r -t 2 -u 3 _
   end 0 'has drained'
 }
 
+# To nats://HOST:PORT, nats://TOKEN@HOST:PORT or nats://USER:PASSWORD@HOST:PORT.
 connect() {
-  local address=${server#*://}
+  local address=${server#*://} secret=''
+  if [[ $address == *@* ]]; then
+    secret=${address%@*} address=${address##*@}
+    if [[ $secret == *:* ]]; then
+      secret=",\"user\":$(json_string "${secret%%:*}"),\"pass\":$(json_string "${secret#*:}")"
+    else
+      secret=",\"auth_token\":$(json_string "$secret")"
+    fi
+  fi
   { exec 3<>"/dev/tcp/${address%:*}/${address##*:}"; } 2>/dev/null || return
-  printf 'CONNECT {"verbose":false,"pedantic":false,"headers":false,"lang":"bash"}\r\n' >&3
+  printf 'CONNECT {"verbose":false,"pedantic":false,"headers":false,"lang":"bash"%s}\r\n' "$secret" >&3
   # Subscriptions come first, so that no answer can be missed.
   printf 'SUB %s\r\n' "$subject.task 1" "$subject.status 2" "$inbox.> 3" >&3
   heard_at=$now register_at=0 beat_at=0 results_at=0 ping_at=0
@@ -611,7 +625,7 @@ run() {
     fi
     exec 3>&-
     [[ -n $exit_status ]] && break
-    log "no connection to $server"
+    log "no connection to ${server##*@}"
     sleep 1
     live_on
     unreachable_since=${unreachable_since:-$now}
@@ -646,9 +660,10 @@ subject=$namespace.agent.$id
 printf -v instance '%08x%08x%08x%08x' "$SRANDOM" "$SRANDOM" "$SRANDOM" "$SRANDOM"
 # An inbox that begins with the agent's id can be guarded by permissions.
 inbox=_INBOX_a_$id.$instance
-folder=$(mktemp -d) || exit
+folder=''
 trap 'stop_all dropped; rm -rf "$folder"' EXIT
 trap 'drain_signals=$((drain_signals + 1))' TERM INT
+folder=$(mktemp -d) || exit
 # A connection that broke is found out by reading.
 trap '' PIPE
 run

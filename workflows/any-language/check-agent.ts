@@ -59,7 +59,8 @@ async function run(args: readonly string[]): Promise<number> {
     const verdicts = await Promise.race([check(options, undo), interrupted]);
     say(summarise(verdicts));
     const isBroken = verdicts.some(({ rule, outcome }) => rule.weight === "must" && outcome === "broken");
-    return isBroken ? exitStatus.broken : exitStatus.ok;
+    const isKept = verdicts.some(({ outcome }) => outcome === "kept");
+    return isBroken || !isKept ? exitStatus.broken : exitStatus.ok;
   } finally {
     for (const step of undo.reverse()) await step();
   }

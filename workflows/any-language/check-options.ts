@@ -41,7 +41,7 @@ orchestrator that is killed, one that is played and misbehaves, a connection tha
                      and PERDURE_NAMESPACE are set. Without it you are told where to point yours
   --help             print this
 
-Exit status: 0 every rule that must be kept is kept, 1 one is broken, 2 usage.
+Exit status: 0 every rule that must be kept is kept, 1 one is broken or none could be checked, 2 usage.
 `;
 
 /** @throws UsageError */

@@ -84,9 +84,9 @@ export class PlayedOrchestrator {
     return (await within(limitMs, () => this.heartbeats[since])) !== null;
   }
 
-  /** Whether it was heard lately and is registered, as far as it knows. */
-  heardWithin(ms: number): boolean {
-    return performance.now() - (this.heartbeats.at(-1)?.at ?? Number.NEGATIVE_INFINITY) < ms;
+  /** @param at by performance.now() */
+  heardSince(at: number): boolean {
+    return (this.heartbeats.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > at;
   }
 
   /** Gives it one attempt of a task; `change` overrides fields of the assignment, undefined leaves them out. */

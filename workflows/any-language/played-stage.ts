@@ -8,6 +8,7 @@ import { rulesOfConversation } from "./rules-of-conversation.js";
 import { rulesOfLeaving } from "./rules-of-leaving.js";
 import { rulesOfWork } from "./rules-of-work.js";
 import type { Stage } from "./stage.js";
+import { within } from "./within.js";
 
 export const rulesOfPlayedStage: readonly Rule[] = [...rulesOfConversation, ...rulesOfWork, ...rulesOfLeaving];
 
@@ -38,12 +39,16 @@ export function presence(): (scene: Scene) => Promise<string | null> {
   let wasMissing = false;
   return async ({ agent, played }) => {
     played.behave();
-    if (agent.end === null && played.heardWithin(RECENTLY_MS)) return null;
+    if (agent.end === null && played.heardSince(performance.now() - RECENTLY_MS)) return null;
     agent.start();
+    const since = performance.now();
     const patienceMs = agent.isOurs ? APPEARANCE_OF_OURS_MS : APPEARANCE_MS;
     // One that did not come will not come sooner for the next rule.
-    if (await played.isThere(wasMissing ? RECENTLY_MS : patienceMs)) return null;
+    const seen = await within(wasMissing ? RECENTLY_MS : patienceMs, () =>
+      played.heardSince(since) ? "a heartbeat" : agent.missing(),
+    );
+    if (seen === "a heartbeat") return null;
     wasMissing = true;
-    return agent.missing() ?? "the agent is not there: no heartbeat that can be read";
+    return seen ?? "the agent is not there: no heartbeat that can be read";
   };
 }

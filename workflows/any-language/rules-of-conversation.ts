@@ -208,6 +208,21 @@ export const rulesOfConversation: readonly Rule[] = [
       return played.firstWordAt(foreign) === null ? null : "it took the task";
     },
   },
+  {
+    name: "ignores orders to another agent",
+    weight: "should",
+    chapter: "orders",
+    advice: "Compare the order's agentId with your own: an agent can have the answer to its own heartbeat sent to you.",
+    check: async ({ played, agent }) => {
+      const before = played.registrations.length;
+      for (const state of ["reregister", "superseded"]) {
+        played.order({ agentId: "somebody-else", state, incarnation: played.incarnation + 1 });
+      }
+      await throughout(2_000);
+      if (agent.end !== null) return `its process ended: ${agent.end}`;
+      return played.registrations.length === before ? null : "it registered again";
+    },
+  },
 ];
 
 async function registerAnew(played: Scene["played"]): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
-import type { HistoryEvent, NewHistoryEvent } from "../../protocol/history-event.js";
+import type { HistoryEvent, NewHistoryEvent, RetryState } from "../../protocol/history-event.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
 import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
 import type { RunRecord } from "../../protocol/run-record.js";
@@ -309,9 +309,15 @@ function wholeHistory(tail: OpenRun["tail"]): OpenRun["tail"] {
   return tail[0]?.eventId === 1 ? tail : [];
 }
 
-function retryStateOf(task: TaskRecord): "nonRetryableFailure" | "maximumAttemptsReached" {
-  const { maximumAttempts } = task.spec.retry;
-  return maximumAttempts !== 0 && task.attempt >= maximumAttempts ? "maximumAttemptsReached" : "nonRetryableFailure";
+/** Why there was no further attempt. */
+function retryStateOf({ spec, attempt, failure, closeDeadlineAt }: TaskRecord): RetryState {
+  const { maximumAttempts, nonRetryableErrorTypes } = spec.retry;
+  if (failure === null || failure.nonRetryable === true || nonRetryableErrorTypes.includes(failure.type)) {
+    return "nonRetryableFailure";
+  }
+  if (maximumAttempts !== 0 && attempt >= maximumAttempts) return "maximumAttemptsReached";
+  // It would have begun behind the deadline, or began too late.
+  return closeDeadlineAt === null && spec.scheduleToStartMs === undefined ? "nonRetryableFailure" : "timeout";
 }
 
 function activityEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
@@ -322,7 +328,7 @@ function activityEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent
     case "cancelled":
       return { type: "ActivityTaskCanceled", at, seq };
     case "timed_out":
-      return { type: "ActivityTaskTimedOut", at, seq, failure, retryState: "timeout" };
+      return { type: "ActivityTaskTimedOut", at, seq, failure, retryState: retryStateOf(task) };
     default:
       return { type: "ActivityTaskFailed", at, seq, failure, retryState: retryStateOf(task) };
   }

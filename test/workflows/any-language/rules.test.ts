@@ -56,6 +56,7 @@ const broken: Readonly<Record<string, readonly Flaw[]>> = {
   "answers the server's pings": ["answers no ping"],
   "lives on when it is sent what it cannot read, or does not know": ["dies of what it cannot read"],
   "leaves an assignment to another incarnation alone": ["takes others' assignments"],
+  "ignores orders to another agent": ["obeys whoever speaks"],
   "hands in a result again until it is acknowledged, and then no more": [
     "hands in once",
     "hands in for ever",

@@ -22,6 +22,7 @@ export type Flaw =
   | "answers no ping"
   | "dies of what it cannot read"
   | "takes others' assignments"
+  | "obeys whoever speaks"
   | "hands in once"
   | "hands in for ever"
   | "takes an error for an acknowledgement"
@@ -51,6 +52,7 @@ interface Task {
 interface Heard {
   readonly task?: Task;
   readonly status?: {
+    readonly agentId: string;
     readonly state: string;
     readonly token?: string;
     readonly incarnation?: number;
@@ -179,6 +181,9 @@ export class SloppyAgent implements AgentAtHand {
   }
 
   #obey({ status }: Heard): void {
+    const isOurs = status?.agentId === this.#id;
+    if (this.#flaws.has("obeys whoever speaks") && !isOurs && status?.state === "reregister") this.#register();
+    if (!isOurs) return;
     if (status?.state === "cancel") {
       const found = [...this.#inHand.keys()].find(
         (token) => token === status.token || this.#flaws.has("stops for any cancellation"),
