@@ -321,7 +321,7 @@ export class Execution implements Surroundings {
       (command) => {
         if (command === null || this.#closed) return;
         if (this.#mode === "idle") {
-          this.fail(this.#outsideOfTurn("ended"));
+          this.#stray("ended");
           return;
         }
         this.#closed = true;
@@ -341,10 +341,15 @@ export class Execution implements Surroundings {
       this.#misuse = this.#misused();
       throw this.#misuse;
     }
-    if (this.#mode !== "idle") return;
-    const reason = this.#outsideOfTurn("asked for something");
+    if (this.#mode === "idle") throw this.#stray("asked for something");
+  }
+
+  /** It may be long until the next activation tells of it, so it is spoken of now. */
+  #stray(did: "asked for something" | "ended"): NondeterminismError {
+    this.warn("a wait for what is not in its history");
+    const reason = this.#outsideOfTurn(did);
     this.fail(reason);
-    throw reason;
+    return reason;
   }
 
   #misused(): ContextMisuseError {

@@ -26,7 +26,11 @@ export interface LocalAgentOptions {
 interface Work {
   /** Of its code, how much waits for the clock of the test. */
   asleep: number;
+  /** Whether the clock waits for it. */
+  isAwaited: boolean;
 }
+
+const newWork = (): Work => ({ asleep: 0, isAwaited: true });
 
 /** Progress goes out at once: here nobody is flooded, and nothing may be left to a timer of the machine. */
 class LocalAttempt extends Attempt {
@@ -83,8 +87,15 @@ export class LocalAgent {
   /** Whether code is at work that nothing but the machine's own time will end. */
   get isBusy(): boolean {
     const awake = new Map<Work, number>();
-    for (const { work } of this.#running.values()) awake.set(work, (awake.get(work) ?? -work.asleep) + 1);
+    for (const { work } of this.#running.values()) {
+      if (work.isAwaited) awake.set(work, (awake.get(work) ?? -work.asleep) + 1);
+    }
     return [...awake.values()].some((count) => count > 0);
+  }
+
+  /** What runs now holds up the clock no longer. */
+  leaveBehind(): void {
+    for (const { work } of this.#running.values()) work.isAwaited = false;
   }
 
   /** Attempts whose code runs, of those that `which` is true of. */
@@ -119,7 +130,7 @@ export class LocalAgent {
     orchestrator.report({ agentId, state: "idle" });
   }
 
-  #begin(assignment: TaskAssignment, handler: TaskHandler, work: Work = { asleep: 0 }): void {
+  #begin(assignment: TaskAssignment, handler: TaskHandler, work: Work = newWork()): void {
     const { now } = this.#options.orchestrator;
     const attempt = new LocalAttempt(assignment, now, work, this.#surroundings);
     this.#running.set(assignment.token, attempt);

@@ -56,18 +56,19 @@ export class LocalOrchestrator {
     return this.#news.promise;
   }
 
-  /** Lets go what was decided, once; false where nothing was left to do. */
+  /** Whether everything that was decided has been let go. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** Does what is due and lets go what was decided, once; false where nothing was left to do. */
   step(): boolean {
+    this.core.fireDeadlines(this.now);
     this.core.place(this.now);
     if (this.#isSettled) return false;
     this.#isSettled = true;
     for (const effect of this.#effects.splice(0)) this.#run(effect);
     return true;
-  }
-
-  /** Fires what is due. */
-  fireDeadlines(): void {
-    this.core.fireDeadlines(this.now);
   }
 
   // Clients.

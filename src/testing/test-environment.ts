@@ -39,8 +39,8 @@ export interface TestEnvironmentOptions {
 }
 
 /**
- * Everything that takes no time has happened when a method resolves; what a mock awaits of the machine (a file, a real
- * timer) is waited for by those that let time pass.
+ * Everything that takes no time has happened when a method resolves. Methods that let time pass wait also for what mocks
+ * and steps await of the machine (a file, a real timer), for a second at most: then the clock goes on without them.
  */
 export interface TestEnvironment {
   /** What the clock shows. */
@@ -214,7 +214,10 @@ class LocalEnvironment implements TestEnvironment {
       get nextDeadlineAt() {
         return orchestrator.core.nextDeadlineAt;
       },
-      fireDeadlines: () => orchestrator.fireDeadlines(),
+      leaveBehind: () => {
+        this.#agent.leaveBehind();
+        this.#worker.leaveBehind();
+      },
       settle,
     };
   }
@@ -225,7 +228,8 @@ class LocalEnvironment implements TestEnvironment {
       this.#registerAgent();
       const isAtWork = this.#orchestrator.step() || this.#worker.count(isActivation) > 0;
       await untilQuiet();
-      if (isAtWork) quiet = -1;
+      // In the last turn too: nobody would be told of it any more.
+      if (isAtWork || !this.#orchestrator.isSettled) quiet = -1;
     }
   }
 

@@ -13,12 +13,13 @@ export interface Driven {
   now: number;
   /** Resolves with the next thing that happens. */
   readonly news: Promise<void>;
-  /** Whether code of the test is at work that takes its own time. */
+  /** Whether code of mocks and steps is at work that takes the machine's time. */
   readonly isBusy: boolean;
+  /** What is at work now is waited for no longer. */
+  leaveBehind(): void;
   /** When something is due next; null where nothing is. */
   readonly nextDeadlineAt: number | null;
-  fireDeadlines(): void;
-  /** Lets everything happen that takes no time. */
+  /** Lets everything happen that takes no time, and is due. */
   settle(): Promise<void>;
 }
 
@@ -37,7 +38,10 @@ interface Waiting {
 /** Taken before fake timers can be in their place. */
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
 
-/** Milliseconds of the machine. The test itself may be about to act, so it is not given up at once. */
+/**
+ * Milliseconds of the machine. A mock that takes longer may be waiting for ever, for its cancellation perhaps; and where
+ * nothing is left that could happen, the test itself may still be about to act.
+ */
 const PATIENCE_MS = 1_000;
 
 export class VirtualTime {
@@ -88,8 +92,9 @@ export class VirtualTime {
           await untilQuiet();
           continue;
         }
-        if (this.#driven.isBusy) await this.#news();
-        else if (!this.#jump() && (await this.#nothingHappens())) this.#giveUp();
+        if (this.#driven.isBusy) {
+          if (await this.#nothingHappens()) this.#driven.leaveBehind();
+        } else if (!this.#jump() && (await this.#nothingHappens())) this.#giveUp();
       }
     } catch (fault) {
       for (const { giveUp } of this.#waiting) giveUp(fault as Error);
@@ -116,7 +121,6 @@ export class VirtualTime {
     const next = Math.min(...instants.map((at) => at ?? Number.POSITIVE_INFINITY));
     if (next === Number.POSITIVE_INFINITY) return false;
     this.#driven.now = Math.max(this.#driven.now, next);
-    this.#driven.fireDeadlines();
     return true;
   }
 

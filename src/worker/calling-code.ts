@@ -13,8 +13,15 @@ function ownerOf(frame: string): Owner {
   return path.includes("/node_modules/") ? "library" : "application";
 }
 
+/** Node's own limit ends within the engine where code asked for something by way of its context. */
+const FRAMES_MAX = 30;
+
 function frames(): { readonly owner: Owner; readonly frame: string }[] {
-  const lines = new Error("looked at for its stack").stack?.split("\n").slice(1) ?? [];
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = FRAMES_MAX;
+  const { stack = "" } = new Error("looked at for its stack");
+  Error.stackTraceLimit = limit;
+  const lines = stack.split("\n").slice(1);
   return lines.map((line) => ({ owner: ownerOf(line), frame: line.trim().replace(/^at /, "") }));
 }
 

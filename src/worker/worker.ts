@@ -9,6 +9,7 @@ import type { AttemptContext } from "../agent/attempt.js";
 import type { TaskHandler } from "../agent/task-handler.js";
 import { PerdureError } from "../errors.js";
 import { connect } from "../jetstream/connection.js";
+import { connectionOptionsOf } from "../jetstream/connection-options.js";
 import { createLogger } from "../logger.js";
 import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
 import { subjectsOf } from "../protocol/subjects.js";
@@ -48,14 +49,13 @@ export async function worker(options: WorkerOptions): Promise<Agent> {
     throw new PerdureError("USAGE", `worker ${id} was given two workflows named "${twice}"; give each its own name`);
   }
   const logger = rest.logger ?? createLogger("info");
-  const { servers = SERVER_DEFAULT, token, user, password } = rest;
+  const connectionOptions = connectionOptionsOf(rest);
   const connection = await connect({
-    servers,
+    ...connectionOptions,
+    servers: rest.servers ?? SERVER_DEFAULT,
     name: `perdure worker ${id}`,
-    token,
-    user,
-    password,
-    inboxPrefix: `_INBOX_a_${id}`,
+    // As any agent's: permissions can keep others from reading its replies.
+    inboxPrefix: connectionOptions.inboxPrefix ?? `_INBOX_a_${id}`,
     logger,
   });
   const closing = new AbortController();

@@ -4,13 +4,7 @@ import type { Failure } from "../protocol/failure.js";
 import type { RetryPolicyInput } from "../protocol/retry-policy.js";
 import type { Duration } from "../protocol/time.js";
 import type { ParentClosePolicy } from "../protocol/workflow-options.js";
-import type {
-  AnyWorkflow,
-  MessageDeclaration,
-  TaskDefinition,
-  TaskOptions,
-  WorkflowDeclaration,
-} from "./definition.js";
+import type { AnyWorkflow, TaskDefinition, TaskOptions, WorkflowDeclaration } from "./definition.js";
 import type { InputOf, OutputOf, Schema } from "./standard-schema.js";
 
 export interface WorkflowInfo {
@@ -182,5 +176,3 @@ export interface WorkflowContext<Declared extends WorkflowDeclaration = Workflow
   /** The same in each replay. */
   uuid(): string;
 }
-
-export type { MessageDeclaration };

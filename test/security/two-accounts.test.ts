@@ -6,6 +6,7 @@ import { agent } from "../../src/agent/agent.js";
 import type { TaskHandler } from "../../src/agent/task-handler.js";
 import { connectClient } from "../../src/client/client.js";
 import { Deferred } from "../../src/deferred.js";
+import { worker } from "../../src/worker/worker.js";
 import { task, workflow } from "../../src/workflow/definition.js";
 import { captureLog } from "../support/log-lines.js";
 import { until, untilHolds } from "../support/until.js";
@@ -38,7 +39,7 @@ const portrait = workflow(
     });
     await ctx.condition(() => smile !== "");
     stage = "shoots";
-    const shot = await ctx.task(task("shoot"), `${name} ${smile}`);
+    const shot = await ctx.task(task("pose"), `${name} ${smile}`);
     await ctx.step("develop", () => "developed");
     return { shot, retouched };
   },
@@ -94,7 +95,7 @@ describe("with its own rights", () => {
   });
 
   it("a client starts a workflow, signals, queries and updates it, a worker runs it, and reads its history", async () => {
-    await system.startAgent("camera-1", { shoot: echo });
+    await system.startAgent("camera-1", { pose: echo });
     // Nothing stays in its memory: each activation after the first has to read the history.
     await system.startWorker([portrait], 0);
 
@@ -115,7 +116,7 @@ describe("with its own rights", () => {
   });
 
   it("whoever leads next has the workflows of the one before, and their histories", async () => {
-    await system.startAgent("camera-1", { shoot: echo });
+    await system.startAgent("camera-1", { pose: echo });
     const before = await system.startWorker([portrait]);
     const run = await system.client.start(portrait, "dan", { workflowId: "w-4" });
     expect(await run.query("stage")).toBe("waits");
@@ -127,6 +128,12 @@ describe("with its own rights", () => {
 
     expect(await run.result()).toMatchObject({ shot: "dan shy" });
     expect(system.violations()).toEqual([]);
+  });
+
+  it("a worker is who its options say, and is refused as somebody who may not register", async () => {
+    const asClient = worker({ ...system.as("CLIENT"), workflows: [portrait], logger: captureLog().logger });
+
+    await expect(asClient).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
   });
 
   it("the orchestrator's HTTP face asks like a client", async () => {

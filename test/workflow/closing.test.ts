@@ -67,30 +67,56 @@ test("the same holds for a failure, a cancellation and continue-as-new", async (
   }
 });
 
-test("of several ways to close in one activation the first holds, and nothing is asked for behind it", async () => {
+test("of several ways to close in one activation the first holds", async () => {
   const twice = workflow("twice", { signals }, async (ctx) => {
     ctx.onSignal("note", (note) => {
       throw new Error(`closed by ${note}`);
     });
-    await ctx.condition(() => false, "1h");
-    void ctx.step("behind the end", () => 1);
-    return "closed by the code";
+    await ctx.sleep("1h");
   });
   const env = lab(twice);
   const run = await env.start(twice, undefined);
-  await env.deploy([]);
-  await env.sleep("2h");
   await Promise.all([run.signal("note", "a"), run.signal("note", "b")]);
-  await env.deploy([twice]);
   expect(await run.wait()).toMatchObject({ state: "failed", error: { message: "closed by a" } });
-  expect(await typesOf(run)).not.toContain("StepScheduled");
+  expect((await typesOf(run)).slice(-2)).toEqual(["WorkflowTaskCompleted", "WorkflowExecutionFailed"]);
 });
 
-test("what a run leaves behind is stopped: tasks are cancelled", async () => {
-  let stopped = "";
+test("what is asked for in the turn that closes is recorded, and not begun", async () => {
+  let begun = 0;
   const leaving = workflow("leaving", {}, async (ctx) => {
+    void ctx.step("step", () => {
+      begun += 1;
+    });
+    void ctx.task("dig").catch(() => undefined);
+    return await Promise.resolve("left");
+  });
+  const env = lab(leaving, {
+    tasks: {
+      dig: () => {
+        begun += 1;
+      },
+    },
+  });
+  const run = await env.start(leaving, undefined);
+  expect(await run.result()).toBe("left");
+  expect(await typesOf(run)).toContain("StepScheduled");
+  await env.sleep("1h");
+  expect(begun).toBe(0);
+});
+
+test("what a closed run left behind is told to stop", async () => {
+  const stopped: string[] = [];
+  const leaving = workflow("leaving", { input: z.boolean() }, async (ctx, ends) => {
+    const untilStopped = (signal: AbortSignal) =>
+      new Promise<void>((resolve) =>
+        signal.addEventListener("abort", () => {
+          stopped.push((signal.reason as { kind: string }).kind);
+          resolve();
+        }),
+      );
     void ctx.task("dig");
-    await ctx.sleep("1m");
+    void ctx.step("watch", ({ signal }) => untilStopped(signal));
+    await ctx.sleep(ends ? "1m" : "1h");
     return "left";
   });
   const env = lab(leaving, {
@@ -98,18 +124,17 @@ test("what a run leaves behind is stopped: tasks are cancelled", async () => {
       dig: async ({ signal }) => {
         await new Promise<void>((resolve) =>
           signal.addEventListener("abort", () => {
-            stopped = (signal.reason as { kind: string }).kind;
+            stopped.push((signal.reason as { kind: string }).kind);
             resolve();
           }),
         );
       },
     },
   });
-  const run = await env.start(leaving, undefined);
-  // A mock that waits for its agent's signal takes the machine's time; the clock of the test waits for it.
-  void run.signal;
-  await env.sleep(1).catch(() => undefined);
-  await run.terminate();
-  await env.workflow(run.workflowId).describe();
-  expect(stopped).toBe("cancelled");
+  const ended = await env.start(leaving, true);
+  expect(await ended.result()).toBe("left");
+  expect(stopped).toEqual(["cancelled", "cancelled"]);
+  const terminated = await env.start(leaving, false);
+  await terminated.terminate();
+  expect(stopped).toHaveLength(4);
 });

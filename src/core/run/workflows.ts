@@ -5,9 +5,8 @@
 import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
 import type { HistoryEvent, NewHistoryEvent, RetryState } from "../../protocol/history-event.js";
-import type { AgentId, RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
+import type { AgentId, WorkflowId } from "../../protocol/ids.js";
 import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
-import type { RunRecord } from "../../protocol/run-record.js";
 import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { FollowUp, Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
@@ -339,5 +338,3 @@ function stepEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
   const failure = task.failure ?? { type: "UNKNOWN", message: `step ${seq} gave no reason` };
   return { type: "StepFailed", at, seq, failure, retryState: retryStateOf(task) };
 }
-
-export type { RunId, RunRecord, TaskId };
