@@ -1,3 +1,4 @@
+/** What a program imports: agents, clients and workers, the declarations of tasks and workflows, and what they throw. */
 export { type Agent, agent } from "./agent/agent.js";
 export type { AgentOptions } from "./agent/agent-options.js";
 export { AttemptStopped, type StopKind } from "./agent/attempt-stop.js";

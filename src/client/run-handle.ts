@@ -51,6 +51,11 @@ type Declaration<Messages, Name> = Name extends keyof Messages ? Messages[Name] 
 type MessageInput<M> = M extends { readonly input: infer S extends Schema } ? InputOf<S> : unknown;
 type MessageOutput<M> = M extends { readonly output: infer S extends Schema } ? OutputOf<S> : unknown;
 
+/** An input may be left out only where nothing is one. */
+type Given<Input, Options> = undefined extends Input
+  ? [input?: Input, options?: Options]
+  : [input: Input, options?: Options];
+
 /** Where `Definition` is not known, everything is `unknown`. */
 export interface RunHandle<Definition = AnyWorkflow> {
   readonly workflowId: string;
@@ -61,19 +66,20 @@ export interface RunHandle<Definition = AnyWorkflow> {
   /** Resolves when it is on disk. The same `signalId` is the same signal. @throws PerdureError NOT_FOUND */
   signal<Name extends Names<DeclaredOf<Definition>["signals"]>>(
     name: Name,
-    input?: InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>,
-    options?: { readonly signalId?: string },
+    ...given: Given<InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>, { readonly signalId?: string }>
   ): Promise<void>;
   /** Sees everything that was accepted before it. @throws QueryFailedError */
   query<Name extends Names<DeclaredOf<Definition>["queries"]>>(
     name: Name,
-    input?: MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>,
+    ...given: Given<MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>, never>
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["queries"], Name>>>;
   /** Resolves with what its handler returned. The same `updateId` is the same update. @throws UpdateFailedError */
   update<Name extends Names<DeclaredOf<Definition>["updates"]>>(
     name: Name,
-    input?: MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
-    options?: { readonly updateId?: string; readonly signal?: AbortSignal },
+    ...given: Given<
+      MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
+      { readonly updateId?: string; readonly signal?: AbortSignal }
+    >
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>;
   /** Asks the code to end; it may clean up first, or finish all the same. */
   cancel(): Promise<void>;

@@ -38,8 +38,15 @@ const identifying = [
 
 type Described = Readonly<Record<string, unknown>>;
 
-/** @throws NondeterminismError that names both sides */
-export function matchCommands(produced: readonly Command[], recorded: readonly HistoryEvent[]): void {
+/**
+ * @param turn the event behind which `recorded` stands
+ * @throws NondeterminismError that names both sides
+ */
+export function matchCommands(
+  produced: readonly Command[],
+  recorded: readonly HistoryEvent[],
+  turn: { readonly eventId: number },
+): void {
   const asked = produced.filter((command) => command.type !== "RejectUpdate");
   let index = 0;
   for (const event of recorded) {
@@ -59,13 +66,13 @@ export function matchCommands(produced: readonly Command[], recorded: readonly H
   }
   const extra = asked[index];
   if (extra === undefined) return;
-  const last = recorded.at(-1)?.eventId ?? null;
+  const { eventId } = recorded.at(-1) ?? turn;
   throw new NondeterminismError(
-    `${last === null ? "where the history has nothing" : `after event ${last}, where the history has nothing more`}, the code asked for ${describe(
+    `behind event ${eventId}, where the history has nothing more, the code asked for ${describe(
       eventTypeOf[extra.type] ?? extra.type,
       extra,
     )}. ${USUAL_CAUSES}`,
-    last,
+    eventId,
   );
 }
 

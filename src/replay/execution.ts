@@ -142,7 +142,7 @@ export class Execution implements Surroundings {
     const { startedAt, continueAsNewSuggested = false } = turn;
     const inputs = this.#takeInputs();
     const produced = await this.#turn({ inputs, updates, startedAt, continueAsNewSuggested, mode: "replaying" });
-    matchCommands(produced, recorded);
+    matchCommands(produced, recorded, turn);
   }
 
   async #turn({ inputs, updates, startedAt, continueAsNewSuggested, mode }: Turn): Promise<readonly Command[]> {

@@ -106,10 +106,14 @@ export class LocalOrchestrator {
     const { stuck } = this.core.ledger.runs.of(workflowId as WorkflowId)?.record ?? {};
     if (stuck == null || stuck.failures < 2) return null;
     const { type, message } = stuck.failure;
-    return new PerdureError("NOT_READY", `workflow ${workflowId} is stuck until its code is mended (${type}): ${message}`, {
-      details: { taskId: workflowId },
-      cause: errorOf(stuck.failure),
-    });
+    return new PerdureError(
+      "NOT_READY",
+      `workflow ${workflowId} is stuck until its code is mended (${type}): ${message}`,
+      {
+        details: { taskId: workflowId },
+        cause: errorOf(stuck.failure),
+      },
+    );
   }
 
   /** Of the run that is open or was the last, or of the one that is named. */

@@ -24,7 +24,8 @@ export function askTask(
     timeouts: { ...definition.options.timeouts, ...over.timeouts },
   };
   const checked = check(definition.input, input);
-  if (!checked.ok) return unwatched(Promise.reject(wrongInput(`the input of task ${name} is wrong: ${checked.message}`)));
+  if (!checked.ok)
+    return unwatched(Promise.reject(wrongInput(`the input of task ${name} is wrong: ${checked.message}`)));
   const cancellationType = options.cancellationType ?? "waitCancellationCompleted";
   return ask<unknown>(execution, scope, {
     command: (seq) => scheduleTask(seq, name, jsonCopy(checked.value, `the input of task ${name}`), options),

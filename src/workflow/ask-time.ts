@@ -73,11 +73,7 @@ export async function condition(
 }
 
 /** What is asked for in `code` is cancelled when the time is up. */
-export async function withTimeout<T>(
-  execution: Execution,
-  timeout: Duration,
-  code: () => Promise<T>,
-): Promise<T> {
+export async function withTimeout<T>(execution: Execution, timeout: Duration, code: () => Promise<T>): Promise<T> {
   const timing = new CancellationScope("cancellable");
   const scope = new CancellationScope("cancellable");
   const reason = new CancelledFailure(`cancelled after ${msOf(timeout, "the time-out")} ms`);

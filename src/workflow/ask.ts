@@ -62,7 +62,9 @@ export function msOf(duration: Duration, what: string): number {
 /** Names go into the history, so they are looked at where they are given. @throws ApplicationFailure */
 export function nameOf(name: string, what: string): string {
   if (CapabilityName.safeParse(name).success) return name;
-  throw wrongInput(`${what} is no name: ${JSON.stringify(name)}. It needs 1 to 128 characters and no control characters.`);
+  throw wrongInput(
+    `${what} is no name: ${JSON.stringify(name)}. It needs 1 to 128 characters and no control characters.`,
+  );
 }
 
 /** @throws ApplicationFailure */

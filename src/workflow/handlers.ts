@@ -167,7 +167,11 @@ export class Handlers {
     await this.#counted(async () => {
       try {
         const output = checked(declared?.output, await handler.handle(input), `the output of update ${name}`);
-        this.#run.tell({ type: "CompleteUpdate", updateId, output: jsonCopy(output, `the output of update ${name}`) ?? null });
+        this.#run.tell({
+          type: "CompleteUpdate",
+          updateId,
+          output: jsonCopy(output, `the output of update ${name}`) ?? null,
+        });
       } catch (thrown) {
         // An update's failure is its caller's affair; what concerns the run goes on to it.
         if (isBrokenCode(thrown) || thrown instanceof ContinueAsNew) throw thrown;

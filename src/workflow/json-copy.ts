@@ -29,10 +29,7 @@ export function jsonCopy(value: unknown, what: string): unknown {
 }
 
 /** The same of named values, where there are any. @throws as `jsonCopy` does */
-export function namedCopy(
-  values: Readonly<Record<string, unknown>>,
-  what: string,
-): Record<string, unknown>;
+export function namedCopy(values: Readonly<Record<string, unknown>>, what: string): Record<string, unknown>;
 export function namedCopy(
   values: Readonly<Record<string, unknown>> | undefined,
   what: string,

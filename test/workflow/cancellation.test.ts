@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { task, type TaskHandler, workflow } from "../../src/index.js";
-import { CancelledFailure, ActivityFailure, isCancellation } from "../../src/workflow/failures.js";
+import { type TaskHandler, task, workflow } from "../../src/index.js";
+import { ActivityFailure, CancelledFailure, isCancellation } from "../../src/workflow/failures.js";
 import { failureOf, lab, typesOf } from "./lab.js";
 
 const dig = task("dig", { timeouts: { startToClose: "1d" } });
@@ -80,11 +80,13 @@ test("clean-up needs a shield: what is asked for in a cancelled scope is refused
       await ctx.sleep("1h");
     } catch {
       await ctx.step("unshielded", () => 1).catch((reason: Error) => seen.push(reason.name));
-      seen.push(await ctx.nonCancellable(async () => {
-        const inside = await ctx.cancellable(() => ctx.step("shielded", () => "cleaned up"));
-        await ctx.sleep("1m");
-        return inside;
-      }));
+      seen.push(
+        await ctx.nonCancellable(async () => {
+          const inside = await ctx.cancellable(() => ctx.step("shielded", () => "cleaned up"));
+          await ctx.sleep("1m");
+          return inside;
+        }),
+      );
       await ctx.sleep(1).catch((reason: Error) => seen.push(reason.name));
     }
     return seen;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { workflow } from "../../src/index.js";
+import type { ChildOptions } from "../../src/workflow/context.js";
 import {
   ApplicationFailure,
   CancelledFailure,
@@ -8,7 +9,6 @@ import {
   TerminatedFailure,
   TimeoutFailure,
 } from "../../src/workflow/failures.js";
-import type { ChildOptions } from "../../src/workflow/context.js";
 import { eventOf, failureOf, lab, typesOf } from "./lab.js";
 
 const child = workflow(
@@ -113,9 +113,7 @@ test("cancelling a parent waits for its child's real end, unless it says otherwi
     expect(await run.result(), type).toMatchObject({ kind: "CancelledFailure", after: 0 });
     const types = await typesOf(run);
     expect(types.includes("RequestCancelExternalWorkflowExecutionInitiated"), type).toBe(type !== "abandon");
-    expect(types.includes("ExternalWorkflowExecutionCancelRequested"), type).toBe(
-      type === "waitCancellationRequested",
-    );
+    expect(types.includes("ExternalWorkflowExecutionCancelRequested"), type).toBe(type === "waitCancellationRequested");
   }
 });
 
@@ -177,7 +175,11 @@ test("a child that continues as new, or is retried, belongs to its parent all al
 
 test("a child is told who its parent is, and what it was given to carry", async () => {
   const curious = workflow("curious", {}, async (ctx) => {
-    return await Promise.resolve({ parent: ctx.info.parent, memo: ctx.info.memo, attributes: ctx.info.searchAttributes });
+    return await Promise.resolve({
+      parent: ctx.info.parent,
+      memo: ctx.info.memo,
+      attributes: ctx.info.searchAttributes,
+    });
   });
   const asking = workflow("asking", {}, async (ctx) => {
     const told = await ctx.child(curious, undefined, { memo: { a: 1 }, searchAttributes: { b: 2 } });
@@ -186,7 +188,11 @@ test("a child is told who its parent is, and what it was given to carry", async 
   const env = lab([asking, curious]);
   const run = await env.start(asking, undefined, { workflowId: "asker" });
   const { told, runId } = (await run.result()) as { told: object; runId: string };
-  expect(told).toEqual({ parent: expect.objectContaining({ workflowId: "asker", runId }), memo: { a: 1 }, attributes: { b: 2 } });
+  expect(told).toEqual({
+    parent: expect.objectContaining({ workflowId: "asker", runId }),
+    memo: { a: 1 },
+    attributes: { b: 2 },
+  });
 });
 
 test("a wrong input starts no child", async () => {

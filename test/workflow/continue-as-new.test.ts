@@ -68,18 +68,14 @@ test("what is given anew replaces what would be carried over", async () => {
 
 test("nothing behind it runs, and it may be called from a handler", async () => {
   let behind = 0;
-  const handled = workflow(
-    "handled",
-    { input: z.number(), signals: { again: z.number() } },
-    async (ctx, n) => {
-      ctx.onSignal("again", (next) => {
-        ctx.continueAsNew(next);
-        behind += 1;
-      });
-      if (n === 0) await ctx.sleep("1h");
-      return n;
-    },
-  );
+  const handled = workflow("handled", { input: z.number(), signals: { again: z.number() } }, async (ctx, n) => {
+    ctx.onSignal("again", (next) => {
+      ctx.continueAsNew(next);
+      behind += 1;
+    });
+    if (n === 0) await ctx.sleep("1h");
+    return n;
+  });
   const env = lab(handled);
   const run = await env.start(handled, 0);
   await run.signal("again", 7);

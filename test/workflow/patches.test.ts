@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { type AnyWorkflow, workflow, type WorkflowDefinition } from "../../src/index.js";
+import { type AnyWorkflow, type WorkflowDefinition, workflow } from "../../src/index.js";
 import type { WorkflowContext } from "../../src/workflow/context.js";
 import { lab, typesOf } from "./lab.js";
 
@@ -19,7 +19,9 @@ const old = version(async (ctx) => {
 });
 
 const patched = version(async (ctx) => {
-  const first = ctx.patched("new way") ? await ctx.step("new way", () => "new") : await ctx.step("old way", () => "old");
+  const first = ctx.patched("new way")
+    ? await ctx.step("new way", () => "new")
+    : await ctx.step("old way", () => "old");
   await ctx.signal("go");
   return [first, await ctx.step("end", () => "end")];
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { workflow } from "../../src/index.js";
 import { QueryFailedError } from "../../src/client/run-handle.js";
+import { workflow } from "../../src/index.js";
 import { lab, typesOf } from "./lab.js";
 
 const declared = {

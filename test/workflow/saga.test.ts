@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { task, TaskFailure, workflow } from "../../src/index.js";
+import { TaskFailure, task, workflow } from "../../src/index.js";
 import { lab } from "./lab.js";
 
 const Trip = z.object({ who: z.string() });

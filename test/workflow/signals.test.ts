@@ -133,7 +133,9 @@ test("one that does not fit its schema is refused by the sender's side, with the
   await env.workflow(run.workflowId).signal("item", { count: "three" });
   await run.signal("item", { count: 3 });
   expect(await run.result()).toEqual({ count: 3 });
-  expect(env.logged).toContainEqual(expect.objectContaining({ signal: "item", why: expect.stringMatching(/^count: /) }));
+  expect(env.logged).toContainEqual(
+    expect.objectContaining({ signal: "item", why: expect.stringMatching(/^count: /) }),
+  );
 });
 
 test("signal-with-start starts once and signals each time", async () => {

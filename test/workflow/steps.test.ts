@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ActivityFailure, ApplicationFailure } from "../../src/workflow/failures.js";
 import { workflow } from "../../src/index.js";
+import { ActivityFailure, ApplicationFailure } from "../../src/workflow/failures.js";
 import { eventOf, failureOf, lab, typesOf } from "./lab.js";
 
 test("a step's result is recorded, and its code runs once", async () => {

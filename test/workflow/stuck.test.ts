@@ -160,5 +160,11 @@ test("code that goes on outside of an activation is held too", async () => {
       err: expect.objectContaining({ message: expect.stringMatching(/asked for something outside of an activation/) }),
     }),
   );
-  await run.terminate();
+  await env.deploy([
+    workflow("straying", declared, async (ctx) => {
+      ctx.onSignal("go", () => undefined);
+      await ctx.condition(() => false);
+    }),
+  ]);
+  expect(await run.describe()).toMatchObject({ state: "running" });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { task, TaskFailure, workflow } from "../../src/index.js";
+import { TaskFailure, task, workflow } from "../../src/index.js";
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from "../../src/workflow/failures.js";
 import { eventOf, failureOf, lab, typesOf } from "./lab.js";
 

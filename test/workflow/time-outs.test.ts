@@ -63,11 +63,18 @@ test("a run's time-out is repeated by the policy, the chain's is not", async () 
 
 test("retrying ends with the policy's attempts, its types, and what says that it is not to be", async () => {
   let runs = 0;
-  const failing = workflow("failing", { input: z.object({ nonRetryable: z.boolean().optional() }) }, async (_, given) => {
-    runs += 1;
-    await Promise.resolve();
-    throw new ApplicationFailure("no", { type: "No", ...(given.nonRetryable === true ? { nonRetryable: true } : {}) });
-  });
+  const failing = workflow(
+    "failing",
+    { input: z.object({ nonRetryable: z.boolean().optional() }) },
+    async (_, given) => {
+      runs += 1;
+      await Promise.resolve();
+      throw new ApplicationFailure("no", {
+        type: "No",
+        ...(given.nonRetryable === true ? { nonRetryable: true } : {}),
+      });
+    },
+  );
   const env = lab(failing);
   const cases = [
     { retry: { maximumAttempts: 4 }, input: {}, expected: 4 },

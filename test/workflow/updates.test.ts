@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { ApplicationFailure } from "../../src/workflow/failures.js";
 import { UpdateFailedError } from "../../src/client/run-handle.js";
 import { workflow } from "../../src/index.js";
+import { ApplicationFailure } from "../../src/workflow/failures.js";
 import { lab, typesOf } from "./lab.js";
 
 const declared = {
@@ -145,10 +145,7 @@ test("the same update id is the same update, with the same outcome", async () =>
   const run = await env.start(holding, undefined);
   expect(await run.update("set", 5, { updateId: "u-1" })).toBe(0);
   expect(await run.update("set", 5, { updateId: "u-1" })).toBe(0);
-  const slow = [
-    run.update("set", 200, { updateId: "u-2" }),
-    run.update("set", 200, { updateId: "u-2" }),
-  ];
+  const slow = [run.update("set", 200, { updateId: "u-2" }), run.update("set", 200, { updateId: "u-2" })];
   expect(await Promise.all(slow)).toEqual([5, 5]);
   await run.signal("end");
   await run.result();
@@ -215,16 +212,12 @@ test("an update that a run's end leaves unfinished fails, and the run may wait f
 });
 
 test("continue-as-new from an update's handler closes the run", async () => {
-  const renewing = workflow(
-    "renewing",
-    { ...declared, input: z.number() },
-    async (ctx, n) => {
-      ctx.onUpdate("set", (value) => ctx.continueAsNew(value));
-      if (n > 0) return n;
-      await ctx.signal("end");
-      return -1;
-    },
-  );
+  const renewing = workflow("renewing", { ...declared, input: z.number() }, async (ctx, n) => {
+    ctx.onUpdate("set", (value) => ctx.continueAsNew(value));
+    if (n > 0) return n;
+    await ctx.signal("end");
+    return -1;
+  });
   const env = lab(renewing);
   const run = await env.start(renewing, 0);
   await expect(run.update("set", 4)).rejects.toMatchObject({ code: "NOT_READY" });
