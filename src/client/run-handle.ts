@@ -52,9 +52,9 @@ type MessageInput<M> = M extends { readonly input: infer S extends Schema } ? In
 type MessageOutput<M> = M extends { readonly output: infer S extends Schema } ? OutputOf<S> : unknown;
 
 /** An input may be left out only where nothing is one. */
-type Given<Input, Options> = undefined extends Input
-  ? [input?: Input, options?: Options]
-  : [input: Input, options?: Options];
+type Given<Input, Options extends readonly unknown[]> = undefined extends Input
+  ? [input?: Input, ...options: Options]
+  : [input: Input, ...options: Options];
 
 /** Where `Definition` is not known, everything is `unknown`. */
 export interface RunHandle<Definition = AnyWorkflow> {
@@ -66,19 +66,19 @@ export interface RunHandle<Definition = AnyWorkflow> {
   /** Resolves when it is on disk. The same `signalId` is the same signal. @throws PerdureError NOT_FOUND */
   signal<Name extends Names<DeclaredOf<Definition>["signals"]>>(
     name: Name,
-    ...given: Given<InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>, { readonly signalId?: string }>
+    ...given: Given<InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>, [options?: { readonly signalId?: string }]>
   ): Promise<void>;
   /** Sees everything that was accepted before it. @throws QueryFailedError */
   query<Name extends Names<DeclaredOf<Definition>["queries"]>>(
     name: Name,
-    ...given: Given<MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>, never>
+    ...given: Given<MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>, []>
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["queries"], Name>>>;
   /** Resolves with what its handler returned. The same `updateId` is the same update. @throws UpdateFailedError */
   update<Name extends Names<DeclaredOf<Definition>["updates"]>>(
     name: Name,
     ...given: Given<
       MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
-      { readonly updateId?: string; readonly signal?: AbortSignal }
+      [options?: { readonly updateId?: string; readonly signal?: AbortSignal }]
     >
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>;
   /** Asks the code to end; it may clean up first, or finish all the same. */
