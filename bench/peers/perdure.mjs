@@ -61,7 +61,13 @@ export default (variant) => ({
       flows[flow]({ step: stepOf(ctx), all: (all) => Promise.all(all), sleep: (_name, ms) => ctx.sleep(ms) }, input);
     const workflows = FLOWS.filter((flow) => flow !== "task").map((flow) => workflow(flow, {}, code(flow)));
     const logger = createLogger("error");
-    const workflowWorker = await worker({ id: "bench-workflows", servers: url, workflows, maxConcurrentTasks: 2_000, logger });
+    const workflowWorker = await worker({
+      id: "bench-workflows",
+      servers: url,
+      workflows,
+      maxConcurrentTasks: 2_000,
+      logger,
+    });
     const plain = { step: (_name, run) => run(), all: (all) => Promise.all(all) };
     const agentOfTasks = agent("bench-agent", {
       servers: url,

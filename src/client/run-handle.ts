@@ -66,7 +66,10 @@ export interface RunHandle<Definition = AnyWorkflow> {
   /** Resolves when it is on disk. The same `signalId` is the same signal. @throws PerdureError NOT_FOUND */
   signal<Name extends Names<DeclaredOf<Definition>["signals"]>>(
     name: Name,
-    ...given: Given<InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>, [options?: { readonly signalId?: string }]>
+    ...given: Given<
+      InputOf<Declaration<DeclaredOf<Definition>["signals"], Name>>,
+      [options?: { readonly signalId?: string }]
+    >
   ): Promise<void>;
   /** Sees everything that was accepted before it. @throws QueryFailedError */
   query<Name extends Names<DeclaredOf<Definition>["queries"]>>(

@@ -20,8 +20,11 @@ export const Failure: z.ZodType<Failure> = z.object({
   stack: z.string().optional(),
   /** True: another attempt would fail in the same way, so there is none. */
   nonRetryable: z.boolean().optional(),
+  /** Whatever the thrower adds, for whoever catches it; any JSON. */
   details: z.unknown().optional(),
+  /** The next attempt waits this long, in place of what the retry policy says. */
   nextRetryDelayMs: PositiveDurationMs.optional(),
+  /** What it came of. */
   get cause(): z.ZodOptional<z.ZodType<Failure>> {
     return Failure.optional();
   },

@@ -197,7 +197,7 @@ function namesOf(handlers: ReadonlyMap<string, unknown>): string {
 /** @throws ApplicationFailure for a promise, whatever becomes of it */
 function synchronous(returned: unknown, type: string, what: string): unknown {
   if (typeof returned !== "object" || returned === null || !("then" in returned)) return returned;
-  unwatched(Promise.resolve(returned));
+  void unwatched(Promise.resolve(returned));
   throw new ApplicationFailure(`${what} is asynchronous; it may only look at what is there`, { type });
 }
 

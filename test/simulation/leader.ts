@@ -193,7 +193,8 @@ export class Leader extends Process {
     switch (effect.kind) {
       case "dispatchTask": {
         const record = ledger.tasks.get(effect.taskId);
-        const assignment = record === undefined ? null : assignmentOf(record, effect.token, ledger, this.core.workflows);
+        const assignment =
+          record === undefined ? null : assignmentOf(record, effect.token, ledger, this.core.workflows);
         if (assignment === null || record?.agentId == null) return;
         if (this.#surroundings.assign(record.agentId, assignment)) return;
         const { taskId, token } = effect;
@@ -205,6 +206,9 @@ export class Leader extends Process {
         return;
       case "orderAgent":
         this.#surroundings.order(effect);
+        return;
+      case "answerAsked":
+        // No workflows are simulated here, so nobody asks them.
         return;
       case "answerWaiters": {
         const record = ledger.tasks.get(effect.taskId);

@@ -23,15 +23,25 @@ test("a history replays against the code that wrote it, also when it was a file 
   const history = await recorded();
   expect(await replay({ workflows: [first], history })).toEqual({ ok: true });
   const read = JSON.parse(JSON.stringify(history)) as unknown[];
-  for (let length = 1; length <= read.length; length += 1) {
+  // What one activation asked for is recorded in one piece.
+  for (const length of [1, 4, 6, 8, 9, read.length]) {
     expect(await replay({ workflows: [first], history: read.slice(0, length) })).toEqual({ ok: true });
   }
 });
 
 test.each([
-  ["asks for something else", "at event 3 the history has StepScheduled (seq 1, name \"quote\"), but the code asked for StepScheduled (seq 1, name \"offer\")."],
-  ["asks for less", "at event 8 the history has ActivityTaskScheduled (seq 2, activityType \"sell\"), but the code asked for WorkflowExecutionCompleted."],
-  ["asks for more", "behind event 3, where the history has nothing more, the code asked for StepScheduled (seq 2, name \"second quote\")."],
+  [
+    "asks for something else",
+    'at event 3 the history has StepScheduled (seq 1, name "quote"), but the code asked for StepScheduled (seq 1, name "offer").',
+  ],
+  [
+    "asks for less",
+    'at event 8 the history has ActivityTaskScheduled (seq 2, activityType "sell"), but the code asked for WorkflowExecutionCompleted.',
+  ],
+  [
+    "asks for more",
+    'behind event 3, where the history has nothing more, the code asked for StepScheduled (seq 2, name "second quote").',
+  ],
   ["breaks", "not a function"],
 ])("code that %s is told where and how", async (how, message) => {
   const changed = workflow("trade", declared, async (ctx, what) => {

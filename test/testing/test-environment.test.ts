@@ -56,7 +56,11 @@ test("a signal comes at the instant that the test chose, and time stands still b
 });
 
 test("the same test has the same ids, instants and chances", async () => {
-  const drawing = workflow("drawing", {}, async (ctx) => await Promise.resolve([ctx.info.runId, Math.random(), Date.now()]));
+  const drawing = workflow(
+    "drawing",
+    {},
+    async (ctx) => await Promise.resolve([ctx.info.runId, Math.random(), Date.now()]),
+  );
   const draw = async () => {
     const env = testEnvironment({ workflows: [drawing] });
     const run = await env.start(drawing, undefined);
@@ -71,7 +75,7 @@ test("what is never going to happen is not waited for: it says what the run wait
   await expect(unmocked.result()).rejects.toMatchObject({
     code: "REQUEST_TIMED_OUT",
     message: expect.stringMatching(
-      /^nothing is going to happen any more in this test environment, and workflow-1 is running: it waits for task r\w+ \(remind\), which no agent has capability remind/,
+      /^nothing is going to happen any more in this test environment, and workflow-1 is running: it waits for task r[\w-]+ \(remind\), which no agent has capability remind/,
     ),
   });
   // Nothing is lost by it.
@@ -103,7 +107,7 @@ test("a mock may take the machine's time, the test's, or for ever", async () => 
   const run = await env.start(approval, { who: "me" });
   await env.sleep("36h");
   expect(await run.query("reminders")).toBe(1);
-  await env.sleep("48h");
+  await env.sleep("47h");
   expect(await run.query("reminders")).toBe(2);
   await env.sleep("48h");
   expect(await run.query("reminders")).toBe(3);
@@ -129,7 +133,9 @@ test("a start that is repeated is the same start, as its policies say", async ()
   const env = testEnvironment({ workflows: [approval], tasks: { remind: () => undefined } });
   const run = await env.start(approval, { who: "me" }, { workflowId: "w-1" });
   await env.start(approval, { who: "me" }, { workflowId: "w-1" });
-  await expect(env.start(approval, { who: "you" }, { workflowId: "w-1" })).rejects.toMatchObject({ code: "ID_CONFLICT" });
+  await expect(env.start(approval, { who: "you" }, { workflowId: "w-1" })).rejects.toMatchObject({
+    code: "ID_CONFLICT",
+  });
   await env.start(approval, { who: "you" }, { workflowId: "w-1", idConflictPolicy: "terminateExisting" });
   await run.signal("approve");
   expect(await run.result()).toBe("approved");
@@ -141,7 +147,6 @@ test("a worker without memory replays each time, which shows code that is not de
   let calls = 0;
   const careless = workflow("careless", {}, async (ctx) => {
     calls += 1;
-    await ctx.sleep("1m");
     if (calls === 1) await ctx.sleep("1m");
     await ctx.step("end", () => 1);
     return calls;
