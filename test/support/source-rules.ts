@@ -93,7 +93,6 @@ export function errorTextViolations(source: SourceFile): Violation[] {
 /** The one file of the tests that may let time pass: everybody else waits for what happened. */
 const waits = "test/support/until.ts";
 
-/** Sleeps in workflow code, where the test's clock skips the time. */
 /** Where the passing of time is what is tested: inside workflow code, beside it, and in what mocks may take. */
 const sleepsOnPurpose: ReadonlySet<string> = new Set([
   "test/workflow/timers.test.ts",
