@@ -1,8 +1,8 @@
 /** Workflow programs as data, drawn at random, and one workflow that runs any of them. */
 import fc from "fast-check";
 import { z } from "zod";
-import { workflow } from "../../src/workflow/definition.js";
 import type { WorkflowContext } from "../../src/workflow/context.js";
+import { workflow } from "../../src/workflow/definition.js";
 import { ApplicationFailure } from "../../src/workflow/failures.js";
 
 export type Program =
@@ -16,19 +16,19 @@ export type Program =
   | { readonly do: "cancellable"; readonly part: Program; readonly until: Program }
   | { readonly do: "shielded" | "caught" | "floating"; readonly part: Program }
   | { readonly do: "withTimeout"; readonly ms: number; readonly part: Program }
-  | { readonly do: "patched"; readonly id: string; readonly then: Program; readonly otherwise: Program }
+  | { readonly do: "patched"; readonly id: string; readonly patched: Program; readonly otherwise: Program }
   | { readonly do: "child"; readonly part: Program; readonly policy: "terminate" | "abandon" | "requestCancel" };
 
 type Cancellation = "waitCancellationCompleted" | "tryCancel" | "abandon";
 
 const ms = fc.constantFrom(1, 500, 1_000, 1_000, 5_000, 60_000);
 
-export const programs: fc.Arbitrary<Program> = fc.letrec<{ program: Program }>((tie) => {
+const program: fc.Arbitrary<Program> = fc.letrec<{ program: Program }>((tie) => {
   const part = tie("program");
   const parts = fc.array(part, { minLength: 1, maxLength: 4 });
   return {
     program: fc.oneof(
-      { depthSize: "small", withCrossShrink: true },
+      { depthSize: "large", withCrossShrink: true },
       fc.record({ do: fc.constantFrom("step", "step", "step", "draw", "remember", "fail", "continueAsNew") }),
       fc.record({
         do: fc.constant("task"),
@@ -42,11 +42,17 @@ export const programs: fc.Arbitrary<Program> = fc.letrec<{ program: Program }>((
       fc.record({ do: fc.constant("cancellable"), part, until: part }),
       fc.record({ do: fc.constantFrom("shielded", "caught", "floating"), part }),
       fc.record({ do: fc.constant("withTimeout"), ms, part }),
-      fc.record({ do: fc.constant("patched"), id: fc.constantFrom("p", "q"), then: part, otherwise: part }),
+      fc.record({ do: fc.constant("patched"), id: fc.constantFrom("p", "q"), patched: part, otherwise: part }),
       fc.record({ do: fc.constant("child"), part, policy: fc.constantFrom("terminate", "abandon", "requestCancel") }),
     ) as fc.Arbitrary<Program>,
   };
 }).program;
+
+/** Several things to do, or there would be little to put into another order. */
+export const programs: fc.Arbitrary<Program> = fc.record({
+  do: fc.constantFrom("seq", "all"),
+  parts: fc.array(program, { minLength: 3, maxLength: 6 }),
+});
 
 const declared = {
   input: z.custom<Program>(),
@@ -150,7 +156,7 @@ async function run(ctx: Ctx, program: Program, state: { count: number }): Promis
     case "withTimeout":
       return await ctx.withTimeout(program.ms, () => run(ctx, program.part, state));
     case "patched":
-      return await run(ctx, ctx.patched(program.id) ? program.then : program.otherwise, state);
+      return await run(ctx, ctx.patched(program.id) ? program.patched : program.otherwise, state);
     case "child":
       return await ctx.child(anyProgram, program.part, { parentClosePolicy: program.policy });
   }
@@ -181,5 +187,5 @@ export const happenings: fc.Arbitrary<readonly Happening[]> = fc.array(
     ) as fc.Arbitrary<Happening["what"]>,
     n: fc.integer({ min: 1, max: 3 }),
   }),
-  { maxLength: 12 },
+  { minLength: 2, maxLength: 12 },
 );
