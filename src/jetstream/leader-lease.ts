@@ -158,6 +158,8 @@ export class LeaderLease {
     try {
       if ((await this.#put(this.#ownValue())) === "written") return true;
       if ((await this.#readBack()) === "another's") this.#lose();
+      // With the revision as it is now; in a process that is busy, the next try may be late.
+      else return (await this.#put(this.#ownValue())) === "written";
     } catch (error) {
       this.#unrenewed.write({ err: error, remainingMs: Math.round(this.#remainingMs()) });
     }

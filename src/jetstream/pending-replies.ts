@@ -89,7 +89,9 @@ export class PendingReplies<M> {
   #arm(dueAt: number): void {
     clearTimeout(this.#timer);
     this.#timerDueAt = dueAt;
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(1, Math.ceil(dueAt - this.#monotonicNow())));
+    // In a process that stood still, timers come before sockets: an answer that has arrived is read first, and counts.
+    const whenRead = (): void => void setImmediate(() => this.#sweep());
+    this.#timer = setTimeout(whenRead, Math.max(1, Math.ceil(dueAt - this.#monotonicNow())));
     // The socket keeps the process alive as long as an answer can come; the timer alone must not.
     this.#timer.unref();
   }

@@ -82,7 +82,11 @@ export class CommitLoop {
   #state: "idle" | "scheduled" | "appending" | "ended" = "idle";
   #barrierWaits: BarrierWait[] = [];
   #barrierUnderWay: readonly BarrierWait[] = [];
-  #idleWaiters: (() => void)[] = [];
+  /** Decisions taken up and decisions let go, ever. */
+  #takenUp = 0;
+  #gone = 0;
+  /** In the order of what they wait for. */
+  #drainWaits: { readonly until: number; readonly resolve: () => void }[] = [];
   #appendStartedAt = 0;
   readonly #abort = new AbortController();
   /** Effects and answers that were decided on and have not been let go yet. */
@@ -190,10 +194,11 @@ export class CommitLoop {
     });
   }
 
-  /** Resolves when everything decided so far is on disk and let go. */
+  /** Resolves when everything decided so far is on disk and let go, however much is decided meanwhile. */
   async drained(): Promise<void> {
-    if (this.#state === "idle" || this.#state === "ended") return;
-    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    const until = this.#takenUp;
+    if (this.#gone === until || this.#state === "ended") return;
+    await new Promise<void>((resolve) => this.#drainWaits.push({ until, resolve }));
   }
 
   /** Writes nothing more; what is pending is forgotten, as a crash would. */
@@ -202,7 +207,7 @@ export class CommitLoop {
     this.#abort.abort();
     this.#pending = [];
     this.#rejectBarriers();
-    this.#wakeIdleWaiters();
+    for (const { resolve } of this.#drainWaits.splice(0)) resolve();
   }
 
   #rejectBarriers(): void {
@@ -216,6 +221,7 @@ export class CommitLoop {
   #push(group: Group): void {
     if (this.#state === "ended") return;
     this.#pending.push(group);
+    this.#takenUp += 1;
     this.#outstanding += group.releases.length;
     this.#schedule();
   }
@@ -249,11 +255,11 @@ export class CommitLoop {
       this.#barrierUnderWay = [];
       if (this.#onMilestone === undefined) this.#letGoAll(groups);
       else await this.#letGoInSteps(groups, this.#onMilestone);
+      this.#noteGone(groups.length);
       // What arrived meanwhile belongs into the next flush too: fewer of them under load, and nothing waits otherwise.
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#state = "idle";
-    this.#wakeIdleWaiters();
   }
 
   async #append({ groups, facts, factCount, lastResult }: Gathered): Promise<"durable" | "ended"> {
@@ -347,7 +353,8 @@ export class CommitLoop {
     );
   }
 
-  #wakeIdleWaiters(): void {
-    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  #noteGone(count: number): void {
+    this.#gone += count;
+    while ((this.#drainWaits[0]?.until ?? Number.POSITIVE_INFINITY) <= this.#gone) this.#drainWaits.shift()?.resolve();
   }
 }

@@ -1,5 +1,5 @@
 /** One run: a server, two orchestrators, agents and clients; everything is killed in turn; then peace, a last look and a verdict. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { judge } from "../checker/checker.js";
@@ -136,7 +136,8 @@ class ChaosRun {
       agents: readAgentLogs(this.#folder),
       statuses,
     };
-    writeFileSync(join(this.#folder, "history.json"), JSON.stringify({ ...history, strikes: onslaught.done }));
+    writeRecords(join(this.#folder, "clients.jsonl"), this.#records);
+    writeRecords(join(this.#folder, "strikes.jsonl"), onslaught.done);
     const verdict = judge(history);
     return {
       seed,
@@ -233,4 +234,11 @@ class ChaosRun {
       this.#tellProgress(crowd, onslaught);
     });
   }
+}
+
+/** A line each: all of a long run would be more than one text may have. */
+function writeRecords(path: string, records: readonly object[]): void {
+  const file = openSync(path, "w");
+  for (const record of records) writeSync(file, `${JSON.stringify(record)}\n`);
+  closeSync(file);
 }

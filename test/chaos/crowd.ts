@@ -23,7 +23,9 @@ export interface CrowdOptions {
 const passingCodes: ReadonlySet<string> = new Set(["NOT_READY", "STORAGE_UNAVAILABLE"]);
 const WAIT_MS = 5_000;
 /** More than this between acceptance and end hold back further submissions: a test of an engine, not of queues. */
-const UNFINISHED_MAX = 3_000;
+const UNFINISHED_MAX = 2_000;
+const ASK_AGAIN_MS_MIN = 50;
+const ASK_AGAIN_MS_MAX = 2_000;
 
 export class Crowd {
   readonly #options: CrowdOptions;
@@ -149,7 +151,7 @@ export class Crowd {
   ): Promise<Asked<T>> {
     const { agenda, random, clients } = this.#options;
     const client = random.pick(clients);
-    for (;;) {
+    for (let againMs = ASK_AGAIN_MS_MIN; ; againMs = Math.min(2 * againMs, ASK_AGAIN_MS_MAX)) {
       const askedAt = Date.now();
       const asked = await ask(client);
       note(asked, askedAt);
@@ -157,7 +159,7 @@ export class Crowd {
         this.#heard();
         return asked;
       }
-      await agenda.pause(random.between(20, 300));
+      await agenda.pause(random.between(Math.floor(againMs / 2), againMs));
     }
   }
 

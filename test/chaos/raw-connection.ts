@@ -1,6 +1,6 @@
 /**
  * A NATS connection on a plain TCP socket that comes back by itself, for hand-written agents and clients: it shares no
- * code with the engine nor with the client library. What is published while it is down is lost, and says so.
+ * code with the engine nor with the client library. What is published while it is down is lost.
  */
 import { randomUUID } from "node:crypto";
 import { connect, type Socket } from "node:net";
@@ -52,12 +52,10 @@ export class RawConnection {
     if (this.#ready) this.#write(`SUB ${subject} ${this.#subscriptions.length}\r\n`);
   }
 
-  /** False where it certainly did not leave. */
-  publish(subject: string, body: string, reply?: string): boolean {
-    if (!this.#ready) return false;
+  publish(subject: string, body: string, reply?: string): void {
+    if (!this.#ready) return;
     const payload = Buffer.from(body);
     this.#write(`PUB ${subject}${reply === undefined ? "" : ` ${reply}`} ${payload.length}\r\n`, payload, LINE_END);
-    return true;
   }
 
   /** Never rejects. */
@@ -72,7 +70,8 @@ export class RawConnection {
       };
       const timer = setTimeout(() => settle({ kind: "unanswered" }), timeoutMs);
       this.#waiting.set(token, settle);
-      if (!this.publish(subject, body, `${this.#inbox}.${token}`)) settle({ kind: "unanswered" });
+      // What cannot be sent now waits for the next connection: whoever asked would do nothing but ask again.
+      this.publish(subject, body, `${this.#inbox}.${token}`);
     });
   }
 
@@ -96,8 +95,6 @@ export class RawConnection {
   #lost(): void {
     this.#ready = false;
     clearInterval(this.#pinging);
-    // What was asked and not answered is unknown; whoever asked asks again.
-    for (const settle of [...this.#waiting.values()]) settle({ kind: "unanswered" });
     if (!this.#closed) setTimeout(() => this.#connect(), RECONNECT_MS);
   }
 
@@ -110,6 +107,8 @@ export class RawConnection {
       if (performance.now() - this.#heardAt > 2 * PING_MS) this.#socket?.destroy();
       else this.#write("PING\r\n");
     }, PING_MS);
+    // What was asked and not answered is unknown; whoever asked asks again.
+    for (const settle of [...this.#waiting.values()]) settle({ kind: "unanswered" });
     this.#onConnected();
   }
 

@@ -28,7 +28,7 @@ interface Loop {
   readonly ends: unknown[];
 }
 
-function givenLoop(log: Journal, leadsForCertain: boolean): Loop {
+function givenLoop(log: Journal, leadsForCertain: boolean, onRelease: () => void = () => undefined): Loop {
   const released: Release[] = [];
   const ends: unknown[] = [];
   const loop = new CommitLoop({
@@ -37,7 +37,10 @@ function givenLoop(log: Journal, leadsForCertain: boolean): Loop {
     lastResult: null,
     logger: silentLogger,
     beforeFlush: () => undefined,
-    release: (release) => released.push(release),
+    release: (release) => {
+      released.push(release);
+      onRelease();
+    },
     onAppended: () => undefined,
     leadsForCertain: () => leadsForCertain,
     tally: new ProcessTally(),
@@ -83,4 +86,13 @@ it("takes no picture any more once it has ended", async () => {
   const { loop } = givenLoop(ours, true);
   loop.end();
   await expect(loop.atNextBarrier(() => "picture")).rejects.toMatchObject({ code: "JOURNAL_FENCED" });
+});
+
+it("is drained of what was decided before, however much is decided meanwhile", async () => {
+  const { ours } = await givenJournals();
+  const { loop, released } = givenLoop(ours, true, () => loop.releaseAfter(answer));
+  loop.releaseAfter(answer);
+  await loop.drained();
+  expect(released.length).toBeGreaterThan(0);
+  loop.end();
 });

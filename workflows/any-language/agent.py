@@ -14,6 +14,7 @@ import argparse
 import collections
 import contextlib
 import json
+import os
 import queue
 import random
 import re
@@ -85,6 +86,7 @@ TASKS = {"text-words": text_words, "text-report": text_report, "text-echo": text
 # --------------------------------------------------------------------------------------------------- How it does it
 
 FIELD_BYTES_MAX = 131_072
+MESSAGE_MAX = 8_192
 # Answered attempts that are remembered, in case one is assigned again.
 ANSWERED_MAX = 1_000
 REGISTER_AGAIN_S = 2
@@ -109,7 +111,7 @@ class Nats:
         self.socket.settimeout(10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
-        self.max_payload = 1_048_576
+        self.max_payload = None  # as INFO says
         options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "lang": "python"}
         user, password = (urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
         if user and password:
@@ -150,7 +152,7 @@ class Nats:
             if operation == b"PING":
                 self.send("PONG\r\n")
             elif operation == b"INFO":
-                self.max_payload = json.loads(line[5:]).get("max_payload", self.max_payload)
+                self.max_payload = json.loads(line[5:])["max_payload"]
             elif operation == b"-ERR":
                 log(f"the server says {line.decode()}")
 
@@ -184,7 +186,7 @@ class Attempt:
         self._say = say
 
     def progress(self, value):
-        self._say("progress", self, value)
+        self._say("progress", self, sendable(value))
 
     def check(self):
         if self._stop.is_set():
@@ -199,6 +201,16 @@ class Attempt:
         self._stop.set()
 
 
+def sendable(value):
+    """A copy of a value as JSON has it. Raises what fails the task, in the task's own thread, where there is none."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    size = len(text.encode("utf-8", "replace"))
+    if size > FIELD_BYTES_MAX:
+        message = f"it has {size} bytes of JSON, and {FIELD_BYTES_MAX} are allowed; return a reference to it"
+        raise TaskError("PAYLOAD_TOO_LARGE", message, retryable=False)
+    return json.loads(text)
+
+
 class Agent:
     def __init__(self, options):
         self.options = options
@@ -210,6 +222,7 @@ class Agent:
         self.incarnation = None
         self.registering = True
         self.interval_s = 1.0
+        self.max_payload = 1_048_576
         self.in_hand = {}  # token -> Attempt
         self.unacknowledged = {}  # token -> (where the acknowledgement comes, result message)
         self.answered = collections.OrderedDict()  # the same, once acknowledged
@@ -274,6 +287,7 @@ class Agent:
                 self.heard_at = time.monotonic()
                 for subject, headers, status, body in self.nats.receive():
                     self.handle(subject, headers, status, body)
+                self.max_payload = self.nats.max_payload or self.max_payload
 
     def do_what_is_due(self, now):
         if now - self.heard_at > DEAD_S:
@@ -383,9 +397,15 @@ class Agent:
             "durationMs": round((time.monotonic() - attempt.started_at) * 1000),
             **more,
         }
+        body = self.message(result=result)
+        if len(body) > self.max_payload:
+            # The server would end the connection, and again each time this is sent.
+            too_large = {"type": "PAYLOAD_TOO_LARGE", "message": f"the result has {len(body)} bytes", "nonRetryable": True}
+            self.answer(attempt, "failed", error=too_large)
+            return
         reply = self.new_reply()
         self.acknowledged_at[reply] = attempt.token
-        self.unacknowledged[attempt.token] = (reply, self.message(result=result))
+        self.unacknowledged[attempt.token] = (reply, body)
         if self.nats is not None:
             self.hand_in(attempt.token)
 
@@ -494,19 +514,14 @@ class Agent:
 
     def work(self, attempt):
         try:
-            output = TASKS[attempt.type](attempt)
-            # NaN is no JSON, though Python would write it.
-            size = len(json.dumps(output, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace"))
-            if size > FIELD_BYTES_MAX:
-                message = f"returned {size} bytes of JSON; {FIELD_BYTES_MAX} are allowed. Return a reference"
-                raise TaskError("PAYLOAD_TOO_LARGE", message, retryable=False)
-            self.say("completed", attempt, output)
+            self.say("completed", attempt, sendable(TASKS[attempt.type](attempt)))
         except Stopped:
             self.say("failed", attempt, {"type": "Stopped", "message": "it stopped without being told to"})
         except TaskError as error:
-            self.say("failed", attempt, {"type": error.type, "message": str(error), "nonRetryable": not error.retryable})
-        except Exception as error:  # whatever a task's function does wrong is its result
-            self.say("failed", attempt, {"type": type(error).__name__, "message": str(error)})
+            failure = {"type": error.type, "message": str(error)[:MESSAGE_MAX], "nonRetryable": not error.retryable}
+            self.say("failed", attempt, failure)
+        except BaseException as error:  # whatever a task's function does is its result, sys.exit() too
+            self.say("failed", attempt, {"type": type(error).__name__, "message": str(error)[:MESSAGE_MAX]})
 
     def say(self, what, attempt, value=None):
         self.said.put((what, attempt, value))
@@ -549,7 +564,8 @@ def log(text):
 def main():
     parser = argparse.ArgumentParser(description="An agent for Perdure.")
     parser.add_argument("--id", required=True, help="letters, digits, _ and -")
-    parser.add_argument("--server", default="nats://127.0.0.1:4222")
+    # A password is better off in the environment: everybody on the machine can read a command line.
+    parser.add_argument("--server", default=os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
     parser.add_argument("--namespace", default="mcp")
     parser.add_argument("--slots", type=int, default=4, help="tasks in hand at a time")
     parser.add_argument("--drain-timeout", type=float, default=30, help="seconds for tasks to finish on SIGTERM")

@@ -79,7 +79,7 @@ refuse_input() {
 # notes where each value begins and ends, by its path: the keys that lead to it, one a line, for a key holds no line break.
 # It fails for what is no JSON.
 
-JSON_TOKEN='"([^"\]|\\["\/bfnrt]|\\u[0-9a-fA-F]{4})*"|[][{},:]|[^][{},:"[:space:]]+|"'
+JSON_TOKEN=$'"([^"\\\\\x01-\x1f]|\\\\["\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4})*"|[][{},:]|[^][{},:"[:space:]]+|"'
 JSON_WORD='^(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)$'
 # Paths are noted so deep (task dependencyResults <id> text); what lies deeper is part of that.
 JSON_DEPTH=4
@@ -136,7 +136,8 @@ json_read() {
         fi
         ;;
       *)
-        [[ $expect == value* && $token =~ $JSON_WORD ]] || return 1
+        # Most are plain numbers, and a regular expression costs more than all the rest.
+        [[ $token != *[!0-9]* && $token != 0?* || $token =~ $JSON_WORD ]] && [[ $expect == value* ]] || return 1
         ((depth <= JSON_DEPTH)) && json_first[$path]=$index json_last[$path]=$index
         expect=next
         ;;
@@ -233,6 +234,8 @@ json_string() {
 # ----------------------------------------------------------------------------------------------------------- Its state
 
 FIELD_BYTES_MAX=131072
+# Exit status of a task whose output is none.
+NO_JSON=65
 # Answered attempts that are remembered, in case one is assigned again.
 ANSWERED_MAX=200
 REGISTER_AGAIN_MS=2000
@@ -243,7 +246,8 @@ DEAD_MS=15000
 # As the orchestrator counts: it has given this agent's work away by then.
 LOST_AFTER_INTERVALS=6
 
-id='' server=nats://127.0.0.1:4222 namespace=mcp slots=2 drain_timeout_s=30 give_up_after_s=''
+# A password is better off in the environment: everybody on the machine can read a command line.
+id='' server=${NATS_URL:-nats://127.0.0.1:4222} namespace=mcp slots=2 drain_timeout_s=30 give_up_after_s=''
 incarnation='' registering=1 interval_ms=1000
 drain_signals=0 drain_by='' exit_status=''
 now=0 heard_at=0 answered_at=0
@@ -431,14 +435,16 @@ take() {
 
 # ----------------------------------------------------------------------------------------------------------- Its tasks
 
-# work <token> <function>: starts it in a process group of its own, so that all of it can be killed.
+# work <token> <function>: starts it in a process group of its own, so that all of it can be killed. Its output is looked
+# at there, too: that takes a while, and heartbeats have to go on.
 work() {
   set -m
   (
     exec 3>&-
     trap - TERM INT PIPE
-    "$2"
-  ) </dev/null >"$folder/$1.out" 2>"$folder/$1.err" &
+    "$2" >"$folder/$1.out" || exit
+    is_utf8 <"$folder/$1.out" && json_read "$(<"$folder/$1.out")" || exit "$NO_JSON"
+  ) </dev/null 2>"$folder/$1.err" &
   in_hand[$1]=$!
   set +m
 }
@@ -464,7 +470,7 @@ look_after_tasks() {
     { wait "$process"; } 2>/dev/null # which would say that it was killed
     conclude "$token" $?
     unset -v 'in_hand[$token]'
-    rm -f "$folder/$token.out" "$folder/$token.err"
+    rm -f "$folder/$token".{out,err}
     forget "$token"
   done
 }
@@ -475,20 +481,21 @@ conclude() {
   case ${stop_as[$1]}:$2 in
     dropped:*) log "dropped what came of task ${task_of[$1]}: it is not this agent's any more" ;;
     *:0)
-      output=$(<"$folder/$1.out")
+      output=$(tr -d '\000' <"$folder/$1.out")
       if ((${#output} > FIELD_BYTES_MAX)); then
         fail "$1" PAYLOAD_TOO_LARGE true "returned ${#output} bytes; $FIELD_BYTES_MAX are allowed. Return a reference"
-      elif ! is_utf8 <<<"$output" || ! json_read "$output"; then
-        fail "$1" TASK_OUTPUT_INVALID true 'the task returned what is no JSON'
       else
         answer "$1" "\"status\":\"completed\",\"output\":$output"
       fi
       ;;
+    *:"$NO_JSON") fail "$1" TASK_OUTPUT_INVALID true 'the task returned what is no JSON' ;;
     released:*) hand_back "${task_of[$1]}" "$1" ;;
     cancelled:*) answer "$1" '"status":"cancelled"' ;;
     *)
-      is_utf8 <"$folder/$1.err" && read -r -d '' -N 1000 why <"$folder/$1.err"
-      why=${why:-"ended with status $2"}
+      why=$(head -c 1000 "$folder/$1.err" | tr -d '\000')
+      # The cut may go through a character. What is no UTF-8 from the start is of no use.
+      for _ in 1 2 3; do is_utf8 <<<"$why" || why=${why%?}; done
+      is_utf8 <<<"$why" && [[ -n $why ]] || why="ended with status $2"
       if (($2 == 2)); then
         fail "$1" TASK_INPUT_INVALID true "${why%$'\n'}"
       else

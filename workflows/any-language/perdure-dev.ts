@@ -44,7 +44,10 @@ export class PerdureDev {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const ended = once(child, "close");
+    // The last resort: whoever waits for it to become ready may be interrupted.
+    const killWithUs = (): void => void child.kill("SIGKILL");
+    process.once("exit", killWithUs);
+    const ended = once(child, "close").finally(() => process.off("exit", killWithUs));
     ended.catch(() => undefined);
     let lastWords = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -72,6 +75,6 @@ export class PerdureDev {
 
 /** What the user has set for another server must not lead anybody there. */
 export function surroundings(): NodeJS.ProcessEnv {
-  const { NATS_URL: _, NATS_TOKEN: __, PERDURE_NAMESPACE: ___, ...rest } = process.env;
-  return rest;
+  const isAboutAnother = (name: string): boolean => name.startsWith("NATS_") || name === "PERDURE_NAMESPACE";
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isAboutAnother(name)));
 }

@@ -6,38 +6,43 @@ import type { NewTask } from "../../../src/client/submission.js";
 import type { EndedTask } from "../../../src/client/task-outcome.js";
 import { silentLogger } from "../../../src/logger.js";
 import { type Orchestrator, startOrchestrator } from "../../../src/orchestrator/orchestrator.js";
-import { livenessFrom } from "../../../src/orchestrator/orchestrator-options.js";
+import { livenessFrom, type OrchestratorSettingsInput } from "../../../src/orchestrator/orchestrator-options.js";
 import { newNamespace, type TestNats } from "../../support/nats.js";
 import { untilHolds } from "../../support/until.js";
 import { AgentProcess, type Language } from "./agent-process.js";
 
 /** Lost after three seconds of silence, or six in the beginning. */
-const HEARTBEAT_MS = 500;
+const HEARTBEAT_MS_DEFAULT = 500;
 /** A loaded machine, and an agent whose server was away. */
 const TASK_MS = 30_000;
+
+type Settings = OrchestratorSettingsInput & { readonly namespace: string };
 
 export class System implements AsyncDisposable {
   readonly namespace: string;
   readonly client: Client;
   readonly #nats: TestNats;
+  readonly #settings: Settings;
   #orchestrator: Orchestrator;
 
-  private constructor(nats: TestNats, namespace: string, client: Client, orchestrator: Orchestrator) {
+  private constructor(nats: TestNats, settings: Settings, client: Client, orchestrator: Orchestrator) {
     this.#nats = nats;
-    this.namespace = namespace;
+    this.#settings = settings;
+    this.namespace = settings.namespace;
     this.client = client;
     this.#orchestrator = orchestrator;
   }
 
-  static async start(nats: TestNats): Promise<System> {
-    const namespace = newNamespace();
-    const orchestrator = await lead(nats, namespace);
-    return new System(nats, namespace, await connectClient({ servers: nats.url, namespace }), orchestrator);
+  static async start(nats: TestNats, heartbeatMs = HEARTBEAT_MS_DEFAULT): Promise<System> {
+    const settings = { namespace: newNamespace(), maxConcurrentTasks: 0, ...livenessFrom(heartbeatMs) };
+    const orchestrator = await lead(nats, settings);
+    const client = await connectClient({ servers: nats.url, namespace: settings.namespace });
+    return new System(nats, settings, client, orchestrator);
   }
 
   async restartOrchestrator(): Promise<void> {
     await this.#orchestrator.stop();
-    this.#orchestrator = await lead(this.#nats, this.namespace);
+    this.#orchestrator = await lead(this.#nats, this.#settings);
   }
 
   async agent(language: Language, agentId: string, ...args: readonly string[]): Promise<AgentProcess> {
@@ -78,8 +83,7 @@ export class System implements AsyncDisposable {
   }
 }
 
-async function lead({ url }: TestNats, namespace: string): Promise<Orchestrator> {
-  const settings = { namespace, maxConcurrentTasks: 0, ...livenessFrom(HEARTBEAT_MS) };
+async function lead({ url }: TestNats, settings: Settings): Promise<Orchestrator> {
   const orchestrator = await startOrchestrator({ servers: url, settings, logger: silentLogger });
   await orchestrator.leading;
   return orchestrator;
