@@ -98,11 +98,6 @@ export class LocalAgent {
     for (const { work } of this.#running.values()) work.isAwaited = false;
   }
 
-  /** Attempts whose code runs, of those that `which` is true of. */
-  count(which: (assignment: TaskAssignment) => boolean): number {
-    return [...this.#running.values()].filter(({ assignment }) => which(assignment)).length;
-  }
-
   take(assignment: TaskAssignment): void {
     const { agentId, orchestrator, handlerOf } = this.#options;
     const { taskId, token, type } = assignment;
@@ -152,13 +147,13 @@ export class LocalAgent {
     if (attempt.usage !== undefined) head.usage = attempt.usage;
     switch (verdictOf(attempt.stopped?.kind ?? null, settlement)) {
       case "completed":
-        orchestrator.handIn(agentId, completedBody(head, value, FIELD_BYTES_MAX));
+        orchestrator.handIn(agentId, token, completedBody(head, value, FIELD_BYTES_MAX));
         break;
       case "cancelled":
-        orchestrator.handIn(agentId, cancelledBody(head));
+        orchestrator.handIn(agentId, token, cancelledBody(head));
         break;
       default:
-        orchestrator.handIn(agentId, failedBody(head, failureOf(value)));
+        orchestrator.handIn(agentId, token, failedBody(head, failureOf(value)));
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The orchestrator's core in this process: no server, no journal, a clock that moves only when it is told to. Decisions
- * are durable at once; what they entail is let go by `step`.
+ * are durable at once; what they entail is let go by `step`, one thing after the other, so that a test sees the same
+ * order of events each time, however long a worker takes to answer.
  */
 import { Core } from "../core/core.js";
 import { Ledger, type Outbox } from "../core/ledger.js";
@@ -34,8 +35,12 @@ export class LocalOrchestrator {
   readonly #agents = new Map<AgentId, LocalAgent>();
   readonly #runs = new Map<RunId, OpenRun>();
   readonly #asked = new Map<string, (outcome: AskedOutcome) => void>();
-  #effects: Effect[] = [];
-  #isSettled = true;
+  readonly #effects: Effect[] = [];
+  /** Results that came in while an activation was out. */
+  readonly #arrived: (() => void)[] = [];
+  /** Token of the activation that a worker has. */
+  #activation: string | null = null;
+  #hasDecided = false;
   #tokens = 0;
   #news = new Deferred();
 
@@ -58,17 +63,27 @@ export class LocalOrchestrator {
 
   /** Whether everything that was decided has been let go. */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return !this.#hasDecided && this.#arrived.length === 0 && this.#activation === null;
   }
 
-  /** Does what is due and lets go what was decided, once; false where nothing was left to do. */
+  /** Does the next thing that is to be done; false where nothing is left to do but wait. */
   step(): boolean {
+    if (this.#activation !== null) return true;
+    const arrived = this.#arrived.shift();
+    if (arrived !== undefined) {
+      arrived();
+      return true;
+    }
     this.core.fireDeadlines(this.now);
     this.core.place(this.now);
-    if (this.#isSettled) return false;
-    this.#isSettled = true;
-    for (const effect of this.#effects.splice(0)) this.#run(effect);
-    return true;
+    const hadDecided = this.#hasDecided;
+    this.#hasDecided = false;
+    for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) {
+      this.#run(effect);
+      // Whoever has it now comes first.
+      if (effect.kind === "dispatchTask") return true;
+    }
+    return hadDecided;
   }
 
   // Clients.
@@ -133,13 +148,21 @@ export class LocalOrchestrator {
   }
 
   report(report: AgentReport): void {
+    if (report.state === "released" && report.token === this.#activation) this.#activation = null;
     this.core.report(report.agentId, report, this.#instant);
   }
 
-  handIn(agentId: AgentId, body: string): void {
-    const read = readResult(new TextEncoder().encode(body));
-    if (!read.ok) throw new Error(`a result of ${agentId} cannot be read: ${read.failure.message}`);
-    this.core.result(agentId, read.value, this.#instant);
+  handIn(agentId: AgentId, token: string, body: string): void {
+    const take = (): void => {
+      const read = readResult(new TextEncoder().encode(body));
+      if (!read.ok) throw new Error(`a result of ${agentId} cannot be read: ${read.failure.message}`);
+      this.core.result(agentId, read.value, this.#instant);
+    };
+    if (token === this.#activation) {
+      this.#activation = null;
+      take();
+    } else this.#arrived.push(take);
+    this.#tell();
   }
 
   get #instant() {
@@ -159,7 +182,11 @@ export class LocalOrchestrator {
       if (run !== undefined) this.#runs.set(fact.run.runId, run);
     }
     this.#effects.push(...effects);
-    this.#isSettled = false;
+    this.#hasDecided = true;
+    this.#tell();
+  }
+
+  #tell(): void {
     this.#news.resolve();
     this.#news = new Deferred();
   }
@@ -171,8 +198,10 @@ export class LocalOrchestrator {
         if (record === undefined) return;
         const assignment = assignmentOf(record, effect.token, this.core.ledger, this.core.workflows);
         if (assignment === null || record.agentId === null) return;
+        const agent = this.#agents.get(record.agentId);
+        if (agent !== undefined && assignment.activation !== undefined) this.#activation = assignment.token;
         // As it would arrive.
-        this.#agents.get(record.agentId)?.take(TaskAssignment.parse(copy(assignment)));
+        agent?.take(TaskAssignment.parse(copy(assignment)));
         return;
       }
       case "cancelAttempt": {

@@ -226,7 +226,7 @@ class LocalEnvironment implements TestEnvironment {
   async #settle(): Promise<void> {
     for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
       this.#registerAgent();
-      const isAtWork = this.#orchestrator.step() || this.#worker.count(isActivation) > 0;
+      const isAtWork = this.#orchestrator.step();
       await untilQuiet();
       // In the last turn too: nobody would be told of it any more.
       if (isAtWork || !this.#orchestrator.isSettled) quiet = -1;
@@ -265,5 +265,3 @@ class LocalEnvironment implements TestEnvironment {
 
 /** What one turn of the event loop may leave to the next: a step that begins, an attempt that is adopted. */
 const QUIET_TURNS = 3;
-
-const isActivation = ({ activation }: { readonly activation?: unknown }): boolean => activation !== undefined;

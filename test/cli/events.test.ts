@@ -150,7 +150,7 @@ it("says at once that it may not listen", async () => {
 });
 
 it("cuts a line to the terminal, paints its type and lets nobody rewrite the screen", () => {
-  const style = { width: 60, paint: (paint: string | undefined, text: string) => `<${paint}:${text}>` };
+  const style = { width: 61, paint: (paint: string | undefined, text: string) => `<${paint}:${text}>` };
   const payload = { taskId: "t-1", error: { message: `\u001b[2J${"x".repeat(80)}` }, retryAt: null };
   const event = { messageId: "m", timestamp: 0, eventType: "TASK_FAILED", payload } as const;
 

@@ -153,9 +153,10 @@ function headersOf({ parameters }: DocumentedOperation, how: "valid" | "nearly")
 }
 
 /** Dependencies exist, the longest interval is not below the first, ids are new, and the header does not contradict the body. */
+const ofWorkflowsOnly = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"];
+const unwritten = new Set(["dependencies", "maximumIntervalMs", "taskId", "messageId", ...ofWorkflowsOnly]);
+
 function keepingUnwrittenRules(request: Request): Request {
-  const text = JSON.stringify(request.body, (name, value: unknown) =>
-    ["dependencies", "maximumIntervalMs", "taskId", "messageId"].includes(name) ? undefined : value,
-  );
+  const text = JSON.stringify(request.body, (name, value: unknown) => (unwritten.has(name) ? undefined : value));
   return { ...request, body: JSON.parse(text) as unknown };
 }

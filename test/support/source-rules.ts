@@ -99,6 +99,7 @@ const sleepsOnPurpose: ReadonlySet<string> = new Set([
   "test/workflow/sandbox.test.ts",
   "test/workflow/steps.test.ts",
   "test/testing/test-environment.test.ts",
+  "test/replay/random-program.ts",
 ]);
 
 export function sleepViolations(source: SourceFile): Violation[] {
