@@ -8,7 +8,7 @@ import { EpochMs } from "./time.js";
 
 /**
  * The conversation between the orchestrator and a workflow worker: an assignment of a workflow task carries an
- * activation, its result's `output` is the answer. A failed result (`NONDETERMINISM`, `WORKFLOW_TYPE_UNKNOWN`,
+ * activation, its result's `activation` is the answer. A failed result (`NONDETERMINISM`, `WORKFLOW_TYPE_UNKNOWN`,
  * `WORKFLOW_TASK_FAILED`) leaves the history as it is and the run `stuck` until a later activation is answered.
  */
 
@@ -79,7 +79,7 @@ export const QueryAnswer = z.object({
 });
 export type QueryAnswer = z.infer<typeof QueryAnswer>;
 
-/** `output` of the result of a workflow task. */
+/** `activation` of the result of a workflow task, in place of an output. */
 export const ActivationAnswer = z.object({
   /** In the order in which the code asked. */
   commands: z.array(Command),

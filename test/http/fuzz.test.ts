@@ -152,7 +152,10 @@ function headersOf({ parameters }: DocumentedOperation, how: "valid" | "nearly")
   return fc.tuple(...given).map((entries) => Object.fromEntries(entries.flat()));
 }
 
-/** Dependencies exist, the longest interval is not below the first, ids are new, and the header does not contradict the body. */
+/**
+ * Dependencies exist, the longest interval is not below the first, ids are new, and the header does not contradict the body;
+ * what only workflows have is left out.
+ */
 const ofWorkflowsOnly = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"];
 const unwritten = new Set(["dependencies", "maximumIntervalMs", "taskId", "messageId", ...ofWorkflowsOnly]);
 

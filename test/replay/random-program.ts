@@ -28,7 +28,7 @@ const program: fc.Arbitrary<Program> = fc.letrec<{ program: Program }>((tie) => 
   const parts = fc.array(part, { minLength: 1, maxLength: 4 });
   return {
     program: fc.oneof(
-      { depthSize: "large", withCrossShrink: true },
+      { maxDepth: 4, depthSize: "medium", withCrossShrink: true },
       fc.record({ do: fc.constantFrom("step", "step", "step", "draw", "remember", "fail", "continueAsNew") }),
       fc.record({
         do: fc.constant("task"),
