@@ -22,8 +22,9 @@ export async function ownReport(): Promise<OwnReport> {
   return { heapBytes: process.memoryUsage().heapUsed, resources };
 }
 
-/** Answers whoever started this process, as long as it lives; does not keep it alive. */
+/** Answers whoever started this process, and ends with it. */
 export function reportOnRequest(): void {
+  process.once("disconnect", () => process.exit(1));
   process.on("message", () => {
     ownReport().then(
       (report) => process.send?.(report),

@@ -6,6 +6,7 @@ import { QUICK_TASK_MS, unlessDone } from "./rules-of-conversation.js";
 import { throughout, within } from "./within.js";
 
 const HAND_IN_AGAIN_MS = 15_000;
+const CROSSING_MS = 1_000;
 /** What a task with `--slow-input` may take. */
 const SLOW_TASK_MS = 40_000;
 /** An attempt that was told to stop has ended by then; the orchestrator waits no longer either. */
@@ -27,11 +28,16 @@ export const rulesOfWork: readonly Rule[] = [
       if (said === null) return `${played.resultsOf(attempt).length} result, although no acknowledgement came`;
       played.conduct = { ...played.conduct, result: "refuse" };
       const count = played.resultsOf(attempt).length;
-      const refused = await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[count + 1]);
+      const refused = await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[count]);
+      // One that comes at once may have crossed the refusal.
+      const after = (refused?.at ?? 0) + CROSSING_MS;
+      const again = await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt).find(({ at }) => at > after));
       played.conduct = { ...played.conduct, result: "acknowledge" };
-      if (refused === null) return "not again where the stream answered with an error instead of `seq`";
+      if (refused === null || again === null)
+        return "not again where the stream answered with an error instead of `seq`";
       const acknowledgedAt = played.resultsOf(attempt).length;
       await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[acknowledgedAt]);
+      await throughout(CROSSING_MS);
       const before = played.resultsOf(attempt).length;
       await throughout(4_000);
       const more = played.resultsOf(attempt).length - before;
