@@ -22,6 +22,7 @@ interface Row {
   readonly tasks: number;
   readonly processMs: number;
   readonly freshMs: number;
+  readonly cpuMs: number;
   readonly standbyMs: number;
   readonly fromJournalMs: number;
   readonly serverMs: number;
@@ -138,6 +139,7 @@ async function memoryOf({ orchestrator, nats }: System) {
     orchestratorMb: own.rssBytes / 1_000_000,
     peakMb: own.peakRssBytes / 1_000_000,
     heapMb: heapBytes / 1_000_000,
+    cpuMs: own.cpuMs,
     natsMb: server.rssBytes / 1_000_000,
   };
 }
@@ -147,6 +149,7 @@ function print(): void {
   const table: [string, (row: Row) => string][] = [
     ["leader killed, a new process started: s until answered", (row) => seconds(row.freshMs)],
     ["of which the process starts", (row) => seconds(row.processMs)],
+    ["processor time of the new process until then, s", (row) => seconds(row.cpuMs)],
     ["the same right after filling, most of it still in the journal only", (row) => seconds(row.fromJournalMs)],
     ["leader killed, another stood by", (row) => seconds(row.standbyMs)],
     ["nats-server killed and started, leader alive", (row) => seconds(row.serverMs)],
