@@ -59,9 +59,7 @@ async function live(system: System, name: string, tasks: number): Promise<void> 
     (taskId, index) => ended(system, { taskId, type: "echo", dependencies: [`${name}-${index - (index % 8)}`] }),
     async (taskId) => {
       const task = await client.submit({ taskId, type: "absent" });
-      const waiting = task.wait();
-      await task.cancel();
-      await waiting;
+      await Promise.all([task.wait(), task.cancel()]);
     },
   ];
   const killed = killAgents(system, name);
