@@ -1,6 +1,7 @@
 /** Workflows over the wire contract alone: a client and a worker that share no code with the engine. */
 import { expect, it } from "vitest";
 import { useNats } from "../support/nats.js";
+import { until } from "../support/until.js";
 import { type Assigned, Engine, type HandWrittenAgent, type Json } from "./peers.js";
 
 const nats = useNats();
@@ -21,7 +22,11 @@ async function givenWaiting(engine: Engine): Promise<HandWrittenAgent> {
   const worker = await givenWorker(engine);
   await engine.submitted({ type: "workflow:order", taskId: "o-1", input: 3 });
   worker.result(await worker.nextTask(), answerOf([wait]));
-  await engine.event("TASK_SUBMITTED", { taskId: "o-1" });
+  // Until the answer is in the history, whoever restarts the engine or the worker races it.
+  await until("the answer is in the history", async () => {
+    const events = (await engine.ask("workflow.history", { taskId: "o-1" }))["events"] as readonly Json[];
+    return events.at(-1)?.["type"] === "TimerStarted";
+  });
   return worker;
 }
 
