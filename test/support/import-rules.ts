@@ -153,7 +153,7 @@ const importRules: Readonly<Record<string, Row>> = {
 };
 
 /** What an application may import besides files of its own folder: what a user's program could. */
-const workflowPackages = ["perdure", "zod", "xstate", "pngjs", "node:*"];
+const workflowPackages = ["perdure", "perdure/bridges", "@opentelemetry/*", "zod", "xstate", "pngjs", "node:*"];
 
 export function importViolations(source: SourceFile): Violation[] {
   return source.imports.flatMap((imported) => {
