@@ -7,6 +7,7 @@ export default defineConfig({
     alias: [
       { find: /^perdure$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
       { find: /^perdure\/testing$/, replacement: fileURLToPath(new URL("src/testing/index.ts", import.meta.url)) },
+      { find: /^perdure\/bridges$/, replacement: fileURLToPath(new URL("src/bridges/index.ts", import.meta.url)) },
     ],
   },
   test: {

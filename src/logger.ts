@@ -28,6 +28,7 @@ export const logFields = {
   namespace: "first token of the subjects",
   subject: "of a message; an inbox by its first two tokens",
   stream: "a JetStream stream",
+  consumer: "a durable consumer of that stream",
   url: "a NATS server, without credentials",
   // What happened.
   code: "an error code of docs/errors.md, or the type of a task's failure",

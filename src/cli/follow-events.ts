@@ -59,7 +59,7 @@ async function listen(connection: Connection, settings: Settings, options: Event
       count += 1;
       if (count === limit) enough.resolve();
     },
-    (error) => ended.reject(error),
+    { onRefused: (error) => ended.reject(error) },
   );
   await connection.flush();
   say(`listening on ${subject} at ${connection.url}; Ctrl-C ends it`);

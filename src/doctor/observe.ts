@@ -20,7 +20,7 @@ export async function observe(inspector: Inspector, namespace: Namespace, durati
   const registrations = new Map<AgentId, number>();
   const denied = new Map<string, PerdureError>();
   const listen = (subject: string, handle: (message: Message) => void) =>
-    connection.subscribe(subject, handle, (error) => denied.set(subject, error));
+    connection.subscribe(subject, handle, { onRefused: (error) => denied.set(subject, error) });
   const startedAt = clock.monotonicNow();
   const subscriptions = [
     listen(subjects.allHeartbeats, (message) => {

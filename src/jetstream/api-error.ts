@@ -19,6 +19,7 @@ export const apiCodes = {
   insufficientResources: 10_023,
   memoryResourcesExceeded: 10_028,
   noMessageFound: 10_037,
+  sequenceNotFound: 10_043,
   notEnabledForAccount: 10_039,
   storageResourcesExceeded: 10_047,
   streamInvalidConfig: 10_052,
@@ -32,6 +33,7 @@ export const apiCodes = {
   /** Also what `max_bytes` with discard new answers. */
   streamStoreFailed: 10_077,
   noSuitablePeers: 10_005,
+  consumerExists: 10_148,
   /** A wrong last sequence of which the server does not say the right one: another write of that subject is under way. */
   wrongLastSequenceUnknown: 10_164,
   batchIncomplete: 10_176,

@@ -25,6 +25,8 @@ export interface Message {
   /** May share memory with the socket's buffer: copy what is kept. */
   readonly data: Uint8Array;
   header(name: string): string | undefined;
+  /** Every header, by the name as it was sent; of one that is there twice, the first. */
+  readonly headers: Readonly<Record<string, string>>;
   /** The status code of a server answer without body: 503 means nobody listens on the subject. */
   readonly statusCode?: number | undefined;
 }
@@ -42,6 +44,13 @@ export interface RequestOptions {
 
 export interface Subscription {
   unsubscribe(): void;
+}
+
+export interface SubscribeOptions {
+  /** Of the members of a queue group, one gets each message. */
+  readonly queue?: string | undefined;
+  /** Called where permissions do not allow it; nothing arrives then. It is logged in any case. */
+  readonly onRefused?: ((error: PerdureError) => void) | undefined;
 }
 
 export type ConnectionEvent = "disconnected" | "reconnected" | "closed";
@@ -67,15 +76,8 @@ export interface Connection {
    *   PAYLOAD_TOO_LARGE above the server's limit. An aborted request rejects with the signal's reason.
    */
   request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message>;
-  /**
-   * A handler that throws is logged with the subject; the subscription and the connection live on.
-   * @param onRefused called where permissions do not allow it; nothing arrives then. It is logged in any case.
-   */
-  subscribe(
-    subject: string,
-    handler: (message: Message) => void,
-    onRefused?: (error: PerdureError) => void,
-  ): Subscription;
+  /** A handler that throws is logged with the subject; the subscription and the connection live on. */
+  subscribe(subject: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
   /** A reply prefix of this connection's own, for subjects of the form `<inbox>.<anything>`. */
   newInbox(): string;
   /** Returns what ends the listening. */
@@ -186,9 +188,11 @@ class NatsBackedConnection implements Connection {
     this.subscribe(
       `${this.#replyPrefix}*`,
       (message) => this.#onReply(message),
-      (error) => {
-        this.#repliesRefused = error;
-        this.#replies.failAll(error);
+      {
+        onRefused: (error) => {
+          this.#repliesRefused = error;
+          this.#replies.failAll(error);
+        },
       },
     );
     void this.#watchStatus();
@@ -231,9 +235,10 @@ class NatsBackedConnection implements Connection {
   subscribe(
     subject: string,
     handler: (message: Message) => void,
-    onRefused?: (error: PerdureError) => void,
+    { queue, onRefused }: SubscribeOptions = {},
   ): Subscription {
     const subscription = this.#nats.subscribe(subject, {
+      ...(queue === undefined ? {} : { queue }),
       callback: (error: Error | null, msg: Msg) => {
         if (error !== null) {
           this.#logger.error({ subject, err: error }, "subscription refused by the server");

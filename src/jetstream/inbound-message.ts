@@ -27,6 +27,11 @@ export class InboundMessage implements Message {
     return value === "" ? undefined : value;
   }
 
+  get headers(): Readonly<Record<string, string>> {
+    const { headers } = this.#msg;
+    return headers === undefined ? {} : Object.fromEntries(headers.keys().map((name) => [name, headers.get(name)]));
+  }
+
   get statusCode(): number | undefined {
     const code = this.#msg.headers?.code;
     return code === 0 ? undefined : code;

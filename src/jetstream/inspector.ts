@@ -89,8 +89,10 @@ export class Inspector {
     const subscription = this.connection.subscribe(
       inbox,
       () => undefined,
-      () => {
-        isRefused = true;
+      {
+        onRefused: () => {
+          isRefused = true;
+        },
       },
     );
     const startedAt = clock.monotonicNow();

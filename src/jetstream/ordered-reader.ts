@@ -2,6 +2,7 @@ import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { nanosFromMs } from "../protocol/time.js";
+import { type Position, positionOf } from "./ack-subject.js";
 import { apiCodes, refusalError, refusalOf, violationError } from "./api-error.js";
 import { Backoff } from "./backoff.js";
 import type { Connection, Message, Subscription } from "./connection.js";
@@ -219,47 +220,34 @@ export class OrderedReader {
   }
 }
 
-/**
- * Where a message stands in its stream is said by the subject it would be acknowledged on (NATS ADR-15):
- * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, with domain and account after
- * ACK in its longer form, and in the longest a token behind it all.
- */
-const ACK_PREFIX = "$JS.ACK.";
-const ACK_DOTS_MIN = 8;
-const ACK_DOTS_LONGEST = 11;
-const DOT = ".".charCodeAt(0);
-
 class StoredMessage implements StreamMessage {
-  readonly sequence: number;
-  readonly deliverySequence: number;
-  readonly storedAt: string;
-  readonly pending: number;
   readonly #message: Message;
+  readonly #position: Position;
 
-  constructor(message: Message, sequence: number, deliverySequence: number, storedAt: string, pending: number) {
+  constructor(message: Message, position: Position) {
     this.#message = message;
-    this.sequence = sequence;
-    this.deliverySequence = deliverySequence;
-    this.storedAt = storedAt;
-    this.pending = pending;
+    this.#position = position;
   }
 
   static from(message: Message): StoredMessage | undefined {
-    const reply = message.reply;
-    if (reply === undefined || !reply.startsWith(ACK_PREFIX)) return undefined;
-    let dots = 0;
-    for (let index = 0; index < reply.length; index += 1) if (reply.charCodeAt(index) === DOT) dots += 1;
-    if (dots < ACK_DOTS_MIN) return undefined;
-    const end = dots === ACK_DOTS_LONGEST ? reply.lastIndexOf(".") : reply.length;
-    const beforePending = reply.lastIndexOf(".", end - 1);
-    const beforeTime = reply.lastIndexOf(".", beforePending - 1);
-    const beforeDelivery = reply.lastIndexOf(".", beforeTime - 1);
-    const beforeSequence = reply.lastIndexOf(".", beforeDelivery - 1);
-    const sequence = Number(reply.slice(beforeSequence + 1, beforeDelivery));
-    const deliverySequence = Number(reply.slice(beforeDelivery + 1, beforeTime));
-    const pending = Number(reply.slice(beforePending + 1, end));
-    if (!Number.isSafeInteger(sequence) || !Number.isSafeInteger(deliverySequence)) return undefined;
-    return new StoredMessage(message, sequence, deliverySequence, reply.slice(beforeTime + 1, beforePending), pending);
+    const position = positionOf(message.reply);
+    return position === undefined ? undefined : new StoredMessage(message, position);
+  }
+
+  get sequence(): number {
+    return this.#position.sequence;
+  }
+
+  get deliverySequence(): number {
+    return this.#position.deliverySequence;
+  }
+
+  get storedAt(): string {
+    return this.#position.storedAt;
+  }
+
+  get pending(): number {
+    return this.#position.pending;
   }
 
   get subject(): string {

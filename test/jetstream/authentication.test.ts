@@ -235,7 +235,7 @@ describe("permissions", () => {
     onTestFinished(() => connection.close());
 
     const refusal = await new Promise<Error>((resolve) =>
-      connection.subscribe("secret.things", () => undefined, resolve),
+      connection.subscribe("secret.things", () => undefined, { onRefused: resolve }),
     );
 
     expect(refusal).toMatchObject({ code: "PERMISSION_DENIED", details: { subject: "secret.things" } });

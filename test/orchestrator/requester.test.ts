@@ -4,6 +4,7 @@ import { provenName } from "../../src/orchestrator/requester.js";
 const messageWith = (header: string | undefined) => ({
   subject: "mcp.agent.register",
   data: new Uint8Array(),
+  headers: {},
   header: (name: string) => (name === "Nats-Request-Info" ? header : undefined),
 });
 

@@ -98,7 +98,7 @@ const importRules: Readonly<Record<string, Row>> = {
     instead: askJetstream,
   },
   bridges: {
-    folders: ["protocol", "converter", "jetstream", "agent", "client"],
+    folders: ["protocol", "jetstream", "workflow", "agent", "client"],
     packages: ["node:*", "zod"],
     rootFiles: anyRootFile,
     instead: "A bridge translates a foreign fleet into submissions and agents; it has no way around them.",

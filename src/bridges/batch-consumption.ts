@@ -1,0 +1,125 @@
+/**
+ * Consumes a durable consumer in batches: up to `size` messages, or what came within `waitMs` of the first. A batch is
+ * handled as one and acknowledged after that; what of it cannot be read is left out and becomes a dead letter.
+ */
+import type { Delivery } from "../jetstream/delivery.js";
+import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
+import type { Schema } from "../workflow/standard-schema.js";
+import { type Consumption, type ConsumptionParts, type HandlingContext, storedOf } from "./consumption.js";
+import { decodeBody } from "./foreign-body.js";
+import { type Received, received } from "./received.js";
+
+export interface BatchOptions<T> {
+  readonly stream: string;
+  /** A durable pull consumer that is there; its `max_ack_pending` must be `size` at least. */
+  readonly consumer: string;
+  readonly schema: Schema<unknown, T>;
+  readonly size: number;
+  /** How long a first message waits for others; default 1,000. */
+  readonly waitMs?: number | undefined;
+  /** In the order of the stream, redelivered ones among them. If it throws, all of them are delivered again. */
+  handle(messages: readonly Received<T>[], context: HandlingContext): Promise<void> | void;
+}
+
+const WAIT_MS = 1_000;
+const PATIENCE_MS = 30_000;
+
+interface Held {
+  readonly delivery: Delivery;
+  readonly rules: ConsumerRules;
+  readonly release: () => void;
+}
+
+export class BatchConsumption<T> implements Consumption {
+  readonly #options: BatchOptions<T>;
+  readonly #parts: ConsumptionParts;
+  readonly #abort = new AbortController();
+  #gathering: Held[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #handling: Promise<void> | undefined;
+  #consumer: DurableConsumer | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** @throws as `DurableConsumer.start` does */
+  static async start<T>(parts: ConsumptionParts, options: BatchOptions<T>): Promise<BatchConsumption<T>> {
+    const consumption = new BatchConsumption(parts, options);
+    consumption.#consumer = await DurableConsumer.start(parts.connection, {
+      stream: options.stream,
+      consumer: options.consumer,
+      logger: parts.logger,
+      free: () => consumption.#free(),
+      onDelivery: (delivery, rules) => consumption.#take(delivery, rules),
+    });
+    return consumption;
+  }
+
+  private constructor(parts: ConsumptionParts, options: BatchOptions<T>) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  stop(patienceMs = PATIENCE_MS): Promise<void> {
+    this.#stopped ??= this.#stop(patienceMs);
+    return this.#stopped;
+  }
+
+  /** The next batch is gathered while one is handled. */
+  #free(): number {
+    return this.#options.size - this.#gathering.length;
+  }
+
+  #take(delivery: Delivery, rules: ConsumerRules): void {
+    this.#gathering.push({ delivery, rules, release: this.#parts.settlement.hold(delivery, rules) });
+    this.#timer ??= setTimeout(() => this.#flush(), this.#options.waitMs ?? WAIT_MS);
+    if (this.#gathering.length >= this.#options.size) this.#flush();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#handling !== undefined || this.#gathering.length === 0) return;
+    const batch = this.#gathering.splice(0, this.#options.size);
+    this.#handling = this.#handle(batch).finally(() => {
+      this.#handling = undefined;
+      if (this.#gathering.length > 0) this.#flush();
+      this.#consumer?.askForMore();
+    });
+    this.#consumer?.askForMore();
+  }
+
+  async #handle(batch: readonly Held[]): Promise<void> {
+    const { settlement } = this.#parts;
+    const ordered = batch.toSorted((a, b) => a.delivery.sequence - b.delivery.sequence);
+    const readable: { readonly held: Held; readonly message: Received<T> }[] = [];
+    const settling: Promise<unknown>[] = [];
+    for (const held of ordered) {
+      const body = decodeBody(this.#options.schema, held.delivery.data);
+      if (body.ok) readable.push({ held, message: received(held.delivery, body.value, storedOf(held.delivery)) });
+      else settling.push(settlement.undecodable(held.delivery, body.reason));
+    }
+    try {
+      if (readable.length > 0) {
+        await this.#options.handle(
+          readable.map(({ message }) => message),
+          { signal: this.#abort.signal },
+        );
+      }
+      settling.push(...readable.map(({ held }) => settlement.acknowledge(held.delivery)));
+    } catch (error) {
+      settling.push(...readable.map(({ held }) => settlement.failed(held.delivery, error, held.rules)));
+    }
+    await Promise.all(settling);
+    for (const { release } of batch) release();
+  }
+
+  async #stop(patienceMs: number): Promise<void> {
+    this.#consumer?.stop();
+    clearTimeout(this.#timer);
+    const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patienceMs);
+    while (this.#handling !== undefined || this.#gathering.length > 0) {
+      this.#flush();
+      await this.#handling;
+    }
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Where foreign messages end that nobody could handle, and what is kept of them. Written by bridges and members of
+ * fleets (src/bridges), counted in the status, listed and replayed by people.
+ */
+import { z } from "zod";
+import type { Namespace } from "./ids.js";
+import { EpochMs } from "./time.js";
+
+/** Why a message was given up: it could not be read, its handling failed each time, or whoever had it ended each time. */
+export const DeadLetterReason = z.enum(["undecodable", "failed", "exhausted"]);
+export type DeadLetterReason = z.infer<typeof DeadLetterReason>;
+
+export const DeadLetter = z.object({
+  reason: DeadLetterReason,
+  /** One sentence: what was wrong with it, or the error of the last try. */
+  message: z.string(),
+  /** How often it was delivered. */
+  attempts: z.int().min(1),
+  /** Where it came from. */
+  stream: z.string(),
+  consumer: z.string(),
+  sequence: z.int().min(1),
+  subject: z.string(),
+  /** Those it came with. */
+  headers: z.record(z.string(), z.string()),
+  /** Its bytes as text; base64 where they are no UTF-8. */
+  data: z.string(),
+  encoding: z.enum(["text", "base64"]),
+  failedAt: EpochMs,
+});
+export type DeadLetter = z.infer<typeof DeadLetter>;
+
+export const deadLetterStreamOf = (namespace: Namespace): string => `${namespace.toUpperCase()}_DEAD_LETTERS`;
+
+/** A subject of its own for each message, so that it is kept once however often it is given up. */
+export const deadLetterSubject = (
+  namespace: Namespace,
+  { stream, consumer, sequence }: Pick<DeadLetter, "stream" | "consumer" | "sequence">,
+): string => `${namespace}.deadletter.${stream}.${consumer}.${sequence}`;
+
+export const allDeadLetters = (namespace: Namespace): string => `${namespace}.deadletter.>`;
+
+/** Keeps what the server says of messages that were delivered as often as allowed, until somebody has looked. */
+export const exhaustedStreamOf = (namespace: Namespace, stream: string): string =>
+  `${namespace.toUpperCase()}_EXHAUSTED_${stream}`;
+
+/** The server's advisory for a consumer's message that reached its limit of deliveries (NATS: `MAX_DELIVERIES`). */
+export const maxDeliveriesAdvisories = (stream: string): string =>
+  `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${stream}.*`;
+
+export const MaxDeliveriesAdvisory = z.object({
+  stream: z.string(),
+  consumer: z.string(),
+  stream_seq: z.int().min(1),
+  deliveries: z.int().min(1),
+});
+export type MaxDeliveriesAdvisory = z.infer<typeof MaxDeliveriesAdvisory>;
