@@ -3,12 +3,13 @@
  * that. At least once: handled, then acknowledged; meanwhile the server is told that it is in hand, so that the wait for an
  * acknowledgement bounds how long a dead process is waited for, not how long the work takes.
  */
+
+import type { Connection } from "../jetstream/connection.js";
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
-import type { Connection } from "../jetstream/connection.js";
 import type { Logger } from "../logger.js";
 import type { Schema } from "../workflow/standard-schema.js";
-import { decodeBody } from "./foreign-body.js";
+import { type BodyFormat, decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
 import { type Received, received } from "./received.js";
 import { placeOf, type Settlement } from "./settlement.js";
@@ -26,6 +27,8 @@ export interface ConsumeOptions<T> {
   /** A durable consumer that is there, with explicit acknowledgements: pull, or push with or without a queue group. */
   readonly consumer: string;
   readonly schema: Schema<unknown, T>;
+  /** What the schema is given. Default `json`, the value; `text`, the message as it is: for whoever answers what is no JSON. */
+  readonly format?: BodyFormat | undefined;
   readonly ack: AckRule;
   /** Messages in hand at a time; default 1. */
   readonly maxConcurrent?: number | undefined;
@@ -114,9 +117,9 @@ export class MessageConsumption<T> implements Consumption {
   }
 
   async #handle({ delivery, rules }: Given): Promise<void> {
-    const { schema, ack, handle } = this.#options;
+    const { schema, format, ack, handle } = this.#options;
     const { settlement, logger } = this.#parts;
-    const body = decodeBody(schema, delivery.data);
+    const body = decodeBody(schema, delivery.data, format);
     if (!body.ok) return settlement.undecodable(delivery, body.reason);
     const message = received(delivery, body.value, storedOf(delivery));
     const context = { signal: this.#abort.signal };
@@ -126,7 +129,10 @@ export class MessageConsumption<T> implements Consumption {
       try {
         await handle(message, context);
       } catch (error) {
-        logger.error({ ...placeOf(delivery), err: error }, "handling a message failed; it was acknowledged and is gone");
+        logger.error(
+          { ...placeOf(delivery), err: error },
+          "handling a message failed; it was acknowledged and is gone",
+        );
       }
       return;
     }

@@ -63,13 +63,9 @@ async function buryExhausted(
   }
   await deadLetters.open(logger);
   const why = `Delivered ${deliveries} times and never acknowledged: whoever handled it ended, or hung, each time.`;
-  await deadLetters.keep(
-    { ...message, stream, consumer, deliveryCount: deliveries },
-    "exhausted",
-    why,
-    clock.now(),
-  );
+  await deadLetters.keep({ ...message, stream, consumer, deliveryCount: deliveries }, "exhausted", why, clock.now());
   logger.error({ stream, consumer, sequence, reason: "exhausted", deliveries }, "a message is a dead letter now");
   // Nobody is given it any more, and in a work queue it would lie there for ever.
-  if ((await streamState(connection, stream)).retention === "workqueue") await deleteMessage(connection, stream, sequence);
+  if ((await streamState(connection, stream)).retention === "workqueue")
+    await deleteMessage(connection, stream, sequence);
 }

@@ -92,6 +92,8 @@ export interface Fleet {
   ping(): Promise<number>;
   /** Called whenever a lost connection is there again: what was only sent or listened for meanwhile was missed. */
   onReconnected(listener: () => void): void;
+  /** Stops every consumption and lets what is in hand finish for so long; default 30,000. */
+  stopConsuming(patienceMs?: number): Promise<void>;
   /** Stops every consumption, lets what was published leave, and closes. */
   close(): Promise<void>;
 }
@@ -264,8 +266,12 @@ class ConnectedFleet implements Fleet {
     return consumption;
   }
 
+  async stopConsuming(patienceMs?: number): Promise<void> {
+    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop(patienceMs)));
+  }
+
   async #close(): Promise<void> {
-    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop()));
+    await this.stopConsuming();
     await this.#connection.drain();
   }
 }

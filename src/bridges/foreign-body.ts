@@ -3,13 +3,17 @@ import { check, type Schema } from "../workflow/standard-schema.js";
 /** The body of a foreign message, or what is wrong with it. */
 export type Body<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+/** `text`: what is no UTF-8 is replaced, so that every message is one. */
+export type BodyFormat = "json" | "text";
 
-/** JSON, held against a schema. The reason names each field that is wrong. */
-export function decodeBody<T>(schema: Schema<unknown, T>, data: Uint8Array): Body<T> {
+const strict = new TextDecoder("utf-8", { fatal: true });
+const lenient = new TextDecoder("utf-8");
+
+/** JSON unless said otherwise, held against a schema. The reason names each field that is wrong. */
+export function decodeBody<T>(schema: Schema<unknown, T>, data: Uint8Array, format: BodyFormat = "json"): Body<T> {
   let value: unknown;
   try {
-    value = JSON.parse(decoder.decode(data));
+    value = format === "text" ? lenient.decode(data) : JSON.parse(strict.decode(data));
   } catch (cause) {
     return { ok: false, reason: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` };
   }

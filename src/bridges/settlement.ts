@@ -3,8 +3,8 @@
  * is terminated before it is among the dead letters.
  */
 import type { Clock } from "../clock.js";
-import type { ConsumerRules } from "../jetstream/durable-consumer.js";
 import type { Delivery } from "../jetstream/delivery.js";
+import type { ConsumerRules } from "../jetstream/durable-consumer.js";
 import type { Logger } from "../logger.js";
 import type { DeadLetterReason } from "../protocol/dead-letter.js";
 import type { DeadLetterBox } from "./dead-letter-box.js";

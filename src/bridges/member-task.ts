@@ -1,0 +1,104 @@
+/** One attempt of a task of ours at a foreign member: say it in their words, wait for their answer, translate it. */
+
+import { AttemptStopped } from "../agent/attempt-stop.js";
+import { TaskFailure } from "../agent/task-failure.js";
+import type { TaskContext } from "../agent/task-handler.js";
+import type { Logger } from "../logger.js";
+import type { Answers } from "./answers.js";
+import type { AnyMember, MemberOutcome, MemberTask } from "./bridge.js";
+import type { Fleet } from "./fleet.js";
+import { sendOutgoing } from "./outgoing.js";
+
+export interface MemberParts {
+  readonly fleet: Fleet;
+  readonly rule: AnyMember;
+  readonly answers: Answers;
+  /** Live news of the tasks in hand, by the fleet's id. */
+  readonly news: Map<string, (progress: unknown) => void>;
+  readonly logger: Logger;
+}
+
+/** Left with the orchestrator before a request goes out, for the attempt that follows a lost one. */
+const SENT = { sent: true } as const;
+
+/** @throws TaskFailure with what the member said, or that it said nothing in time; the reason of an abort */
+export async function runAtMember(
+  parts: MemberParts,
+  agentId: string,
+  context: TaskContext,
+  input: unknown,
+): Promise<unknown> {
+  const task: MemberTask = {
+    taskId: context.taskId,
+    type: context.type,
+    input,
+    attempt: context.attempt,
+    priority: context.priority,
+    deadlineAt: context.deadlineAt,
+    metadata: context.metadata,
+    traceparent: context.traceparent,
+    agentId,
+  };
+  const foreignId = parts.rule.foreignId?.(task) ?? task.taskId;
+  const patience = new AbortController();
+  const signal = AbortSignal.any([context.signal, patience.signal]);
+  const answered = parts.answers.await(foreignId, signal);
+  // Whether it is waited for below or not: an abort while the request goes out is no unhandled rejection.
+  answered.catch(() => undefined);
+  const withinMs = parts.rule.answerWithinMs?.(task);
+  const timer = withinMs === undefined ? undefined : setTimeout(() => patience.abort(silent(task, withinMs)), withinMs);
+  parts.news.set(foreignId, (progress) => context.progress({ ...SENT, progress }));
+  try {
+    const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
+    if (earlier !== undefined) return outputOf(earlier, context);
+    await send(parts, task, foreignId, context);
+    return outputOf(await answered, context);
+  } catch (error) {
+    if (isCancellation(context.signal)) await sayCancelled(parts, task, foreignId);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    parts.news.delete(foreignId);
+    // Ends the waiting of an attempt that ended otherwise.
+    patience.abort(new Error("the attempt is over"));
+  }
+}
+
+async function send({ fleet, rule }: MemberParts, task: MemberTask, foreignId: string, context: TaskContext) {
+  if (wasSent(context) && rule.delivery === "atMostOnce") return;
+  const outgoing = rule.request(task, foreignId);
+  if (outgoing === undefined) return;
+  context.progress(SENT);
+  await sendOutgoing(fleet, outgoing, { taskId: task.taskId, traceparent: task.traceparent, part: foreignId });
+}
+
+const wasSent = ({ heartbeatDetails }: TaskContext): boolean =>
+  typeof heartbeatDetails === "object" && heartbeatDetails !== null && Reflect.get(heartbeatDetails, "sent") === true;
+
+/** An attempt that was handed back does not count, so the number alone does not tell. */
+const mayBeAnswered = (context: TaskContext): boolean => context.attempt > 1 || wasSent(context);
+
+function outputOf(outcome: MemberOutcome, context: TaskContext): unknown {
+  if (outcome.usage !== undefined) context.reportUsage(outcome.usage);
+  if (outcome.status === "completed") return outcome.output;
+  throw new TaskFailure(outcome.error.message, { type: outcome.error.type, nonRetryable: true });
+}
+
+const silent = ({ taskId, agentId }: MemberTask, withinMs: number) =>
+  new TaskFailure(
+    `${agentId} did not answer task ${taskId} within ${withinMs} ms; whether it was done is unknown, and it is not asked again.`,
+    { type: "MEMBER_SILENT", nonRetryable: true },
+  );
+
+const isCancellation = (signal: AbortSignal): boolean =>
+  signal.aborted && signal.reason instanceof AttemptStopped && signal.reason.kind === "cancelled";
+
+async function sayCancelled({ fleet, rule, logger }: MemberParts, task: MemberTask, foreignId: string): Promise<void> {
+  const outgoing = rule.cancel?.(task, foreignId);
+  if (outgoing === undefined) return;
+  try {
+    await sendOutgoing(fleet, outgoing, { taskId: task.taskId, traceparent: task.traceparent, part: "cancel" });
+  } catch (error) {
+    logger.warn({ taskId: task.taskId, err: error }, "the fleet could not be told of a cancellation");
+  }
+}
