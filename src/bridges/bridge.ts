@@ -24,6 +24,11 @@ export type Screening =
   /** Never given to anybody; acknowledged when `publish` is out. */
   | { readonly verdict: "rejected"; readonly publish?: Outgoing | undefined };
 
+export interface RequestedTask extends NewTask {
+  /** W3C trace context of a span of the bridge's own. Default: that of the message. */
+  readonly traceparent?: string | undefined;
+}
+
 interface RequestBasis<T> {
   readonly from: Source;
   readonly schema: Schema<unknown, T>;
@@ -33,7 +38,7 @@ interface RequestBasis<T> {
    * What is submitted; undefined for what is none of ours, which is acknowledged. The same message must give the same task:
    * a message that is delivered again is recognised by its `taskId` and content (`taskIdOf` makes one of a foreign id).
    */
-  task(body: T, message: Received<T>): NewTask | undefined;
+  task(body: T, message: Received<T>): RequestedTask | undefined;
   /** Messages in hand at a time; default 100. */
   readonly maxConcurrent?: number | undefined;
 }

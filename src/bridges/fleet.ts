@@ -13,6 +13,7 @@ import {
   lastMessage,
   pingJetStream,
   purgeStream,
+  type StoredMessage,
   type StreamState,
   streamState,
 } from "../jetstream/stream-access.js";
@@ -86,12 +87,16 @@ export interface Fleet {
   streamState(stream: string): Promise<StreamState>;
   /** The last message on a subject; undefined where there is none, or it does not fit the schema. */
   last<T>(stream: string, subject: string, schema: Schema<unknown, T>): Promise<Received<T> | undefined>;
+  /** The last message on a subject as it lies there, whatever it is: the marker of a deleted key, say. */
+  lastStored(stream: string, subject: string): Promise<StoredMessage | undefined>;
   /** Returns how many messages were taken away. `subject` may have wildcards; without one, all of them. */
   purge(stream: string, subject?: string): Promise<number>;
   /** Milliseconds of a round trip to JetStream. @throws PerdureError where there is none */
   ping(): Promise<number>;
   /** Called whenever a lost connection is there again: what was only sent or listened for meanwhile was missed. */
   onReconnected(listener: () => void): void;
+  /** Resolves when the server has what was sent, and knows what is listened for. */
+  flush(): Promise<void>;
   /** Stops every consumption and lets what is in hand finish for so long; default 30,000. */
   stopConsuming(patienceMs?: number): Promise<void>;
   /** Stops every consumption, lets what was published leave, and closes. */
@@ -217,6 +222,10 @@ class ConnectedFleet implements Fleet {
     return undefined;
   }
 
+  lastStored(stream: string, subject: string): Promise<StoredMessage | undefined> {
+    return lastMessage(this.#connection, stream, subject);
+  }
+
   purge(stream: string, subject?: string): Promise<number> {
     return purgeStream(this.#connection, stream, subject);
   }
@@ -264,6 +273,10 @@ class ConnectedFleet implements Fleet {
     const consumption = await starting;
     this.#consumptions.add(consumption);
     return consumption;
+  }
+
+  flush(): Promise<void> {
+    return this.#connection.flush();
   }
 
   async stopConsuming(patienceMs?: number): Promise<void> {

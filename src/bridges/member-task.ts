@@ -18,8 +18,11 @@ export interface MemberParts {
   readonly logger: Logger;
 }
 
-/** Left with the orchestrator before a request goes out, for the attempt that follows a lost one. */
-const SENT = { sent: true } as const;
+/** Left with the orchestrator for the attempt that follows a lost one: before a request goes out, and when a stream has it. */
+interface Left {
+  readonly sent: boolean;
+  readonly stored: boolean;
+}
 
 /** @throws TaskFailure with what the member said, or that it said nothing in time; the reason of an abort */
 export async function runAtMember(
@@ -47,11 +50,15 @@ export async function runAtMember(
   answered.catch(() => undefined);
   const withinMs = parts.rule.answerWithinMs?.(task);
   const timer = withinMs === undefined ? undefined : setTimeout(() => patience.abort(silent(task, withinMs)), withinMs);
-  parts.news.set(foreignId, (progress) => context.progress({ ...SENT, progress }));
+  let left = leftBefore(context);
+  parts.news.set(foreignId, (progress) => context.progress({ ...left, progress }));
   try {
     const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
     if (earlier !== undefined) return outputOf(earlier, context);
-    await send(parts, task, foreignId, context);
+    await send(parts, task, foreignId, context, (now) => {
+      left = now;
+      context.progress(left);
+    });
     return outputOf(await answered, context);
   } catch (error) {
     if (isCancellation(context.signal)) await sayCancelled(parts, task, foreignId);
@@ -64,19 +71,31 @@ export async function runAtMember(
   }
 }
 
-async function send({ fleet, rule }: MemberParts, task: MemberTask, foreignId: string, context: TaskContext) {
-  if (wasSent(context) && rule.delivery === "atMostOnce") return;
+async function send(
+  { fleet, rule }: MemberParts,
+  task: MemberTask,
+  foreignId: string,
+  context: TaskContext,
+  leave: (left: Left) => void,
+): Promise<void> {
+  const before = leftBefore(context);
+  if (before.stored || (before.sent && rule.delivery === "atMostOnce")) return;
   const outgoing = rule.request(task, foreignId);
   if (outgoing === undefined) return;
-  context.progress(SENT);
+  leave({ sent: true, stored: false });
   await sendOutgoing(fleet, outgoing, { taskId: task.taskId, traceparent: task.traceparent, part: foreignId });
+  // A stream keeps what it has for longer than it knows message ids: from here on sending again could double it.
+  if (outgoing.via !== "core") leave({ sent: true, stored: true });
 }
 
-const wasSent = ({ heartbeatDetails }: TaskContext): boolean =>
-  typeof heartbeatDetails === "object" && heartbeatDetails !== null && Reflect.get(heartbeatDetails, "sent") === true;
+function leftBefore({ heartbeatDetails }: TaskContext): Left {
+  const left: Partial<Record<keyof Left, unknown>> =
+    typeof heartbeatDetails === "object" && heartbeatDetails !== null ? heartbeatDetails : {};
+  return { sent: left.sent === true, stored: left.stored === true };
+}
 
 /** An attempt that was handed back does not count, so the number alone does not tell. */
-const mayBeAnswered = (context: TaskContext): boolean => context.attempt > 1 || wasSent(context);
+const mayBeAnswered = (context: TaskContext): boolean => context.attempt > 1 || leftBefore(context).sent;
 
 function outputOf(outcome: MemberOutcome, context: TaskContext): unknown {
   if (outcome.usage !== undefined) context.reportUsage(outcome.usage);

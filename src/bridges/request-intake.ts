@@ -72,15 +72,19 @@ async function take(
     await sendOutgoing(fleet, screening.publish, { taskId: rejectedId(message), traceparent, part: "rejected" });
     return;
   }
-  const task = rule.task(message.body, message);
-  if (task === undefined) return;
+  const requested = rule.task(message.body, message);
+  if (requested === undefined) return;
+  const { traceparent: ownSpan = traceparent, ...task } = requested;
   const taskId = replayedId(taskIdOf(task.taskId ?? placeId(message)), message.replay);
   const handle = await submitted(() =>
-    client.submit({ ...task, taskId, metadata: { ...task.metadata, bridge, request: name } }, { traceparent, signal }),
+    client.submit(
+      { ...task, taskId, metadata: { ...task.metadata, bridge, request: name } },
+      { traceparent: ownSpan, signal },
+    ),
   );
   if (rule.ack !== "onEnded") return;
   const ended = await handle.wait({ signal });
-  await tellOutcome(rule, fleet, message, ended, traceparent);
+  await tellOutcome(rule, fleet, message, ended, ownSpan);
 }
 
 async function tellOutcome(

@@ -93,6 +93,8 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
     stops.unshift(() => own.stop());
     for (const [name, rule] of Object.entries(bridge.declared.requests ?? {})) await startIntake(name, rule, parts);
     stops.unshift(() => fleet.stopConsuming(STOP_PATIENCE_MS));
+    // Whoever knows that the bridge runs may speak to it.
+    await fleet.flush();
     let stopped: Promise<void> | undefined;
     return {
       name: bridge.name,
