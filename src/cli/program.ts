@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { addAgents } from "./commands/agents.js";
 import { addCancel } from "./commands/cancel.js";
 import { addCompletion } from "./commands/completion.js";
+import { addDeadLetters } from "./commands/dead-letters.js";
 import { addDev } from "./commands/dev.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEvents } from "./commands/events.js";
@@ -17,6 +18,7 @@ import { addShow } from "./commands/show.js";
 import { addStatus } from "./commands/status.js";
 import { addSubmit } from "./commands/submit.js";
 import { addTerminate } from "./commands/terminate.js";
+import { addTopology } from "./commands/topology.js";
 import { addWorker } from "./commands/worker.js";
 import { addQuery, addSignal, addUpdate } from "./commands/workflow-messages.js";
 import { sayFault } from "./messages.js";
@@ -71,6 +73,8 @@ export function createProgram(): Command {
     addAgents,
     addEvents,
     addDoctor,
+    addTopology,
+    addDeadLetters,
     addCompletion,
     addIds,
   ])

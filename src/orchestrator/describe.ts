@@ -5,6 +5,7 @@ import type { AgentView, Durability, HealthStatus, OrchestratorState } from "../
 import { version } from "../version.js";
 import type { AgentMonitor } from "./agent-monitor.js";
 import type { CommitLog, CommitLoop } from "./commit-loop.js";
+import type { DeadLetterCount } from "./dead-letter-count.js";
 import { fitting } from "./fit.js";
 import type { Materializer } from "./materializer.js";
 
@@ -15,6 +16,7 @@ export interface Described {
   readonly journal: CommitLog;
   readonly materializer: Materializer;
   readonly monitor: AgentMonitor;
+  readonly deadLetters: DeadLetterCount;
   readonly namespace: string;
   readonly durability: Durability;
   readonly leadingSince: number;
@@ -22,7 +24,8 @@ export interface Described {
 }
 
 export function describeSystem(described: Described): object {
-  const { core, connection, journal, materializer, namespace, durability, leadingSince, state } = described;
+  const { core, connection, journal, materializer, deadLetters, namespace, durability, leadingSince, state } =
+    described;
   const status = core.status();
   return {
     orchestratorStatus: state(),
@@ -34,6 +37,7 @@ export function describeSystem(described: Described): object {
     journalSequence: journal.lastSequence,
     checkpointSequence: materializer.checkpointSequence,
     leadingSince,
+    deadLetterCount: deadLetters.current,
   };
 }
 

@@ -11,7 +11,7 @@ import type { Journal } from "../jetstream/journal.js";
 import type { RecordStore } from "../jetstream/record-store.js";
 import type { ResultsReader, StoredResult } from "../jetstream/results-reader.js";
 import type { Endpoint } from "../jetstream/service-endpoint.js";
-import type { Logger } from "../logger.js";
+import { type Logger, SampledLog } from "../logger.js";
 import type { ResultsPosition } from "../protocol/fact.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { Durability, OrchestratorState } from "../protocol/system-message.js";
@@ -21,6 +21,7 @@ import { AgentMonitor } from "./agent-monitor.js";
 import { Answering, refuseNotReady } from "./answering.js";
 import { AskedQuestions } from "./asked.js";
 import { CommitLoop } from "./commit-loop.js";
+import { DeadLetterCount } from "./dead-letter-count.js";
 import { DeadlineTimer } from "./deadline-timer.js";
 import { DecisionLog } from "./decision-log.js";
 import { type Described, describeHealth, describeSystem } from "./describe.js";
@@ -41,6 +42,9 @@ import { type QueueLabels, readTerm, type TermReading } from "./term-reading.js"
 import { newToken } from "./token.js";
 import { Waiters } from "./waiters.js";
 import { WorkflowIntake } from "./workflow-intake.js";
+
+/** Of a write to a bucket: batch, time to live and expectations. */
+const HEADERS_BYTES = 1_024;
 
 /** What the edge provides to a term. */
 export interface LeadershipEdge {
@@ -153,6 +157,9 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     core,
     waiters,
     asked,
+    endedTasks,
+    logger,
+    signal,
     stamp,
     clock,
     undeliveredInbox,
@@ -163,6 +170,12 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     },
   });
   let results: ResultsReader | null = null;
+  const tooLarge = new SampledLog(
+    logger,
+    "error",
+    "the record of a run is larger than NATS takes; the journal is kept until it has shrunk. Raise max_payload, or let the run have less under way",
+    { linesMax: 1 },
+  );
   const materializer = new Materializer({
     ledger,
     loop,
@@ -192,6 +205,8 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
       retentionMs: settings.retentionMs,
       liveKeys: recovered.runKeys,
       storedUpTo: recovered.historiesUpTo,
+      recordBytesMax: () => connection.maxPayloadBytes - HEADERS_BYTES,
+      onTooLarge: (workflowId, bytes) => tooLarge.write({ workflowId, bytes }),
     }),
     checkpointSequence: recovered.checkpointSequence,
     liveFrom: recovered.liveFrom,
@@ -204,6 +219,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     tally,
     heartbeatIntervalMs: settings.healthCheckIntervalMs,
   });
+  const deadLetters = new DeadLetterCount(connection, settings.namespace, logger);
   const described: Described = {
     core,
     connection,
@@ -211,6 +227,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     journal,
     materializer,
     monitor,
+    deadLetters,
     namespace: settings.namespace,
     durability,
     leadingSince: clock.now(),
@@ -230,11 +247,12 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
   });
   const resultIntake = new ResultIntake({ core, loop, subjects, clock, logger, tally });
   const answering = new Answering({ loop, stamp, logger, tally, mayAnswer: options.mayAnswer });
+  const histories = new Histories(buckets.histories, ledger.runs);
   const workflowIntake = new WorkflowIntake({
     core,
     answering,
     asked,
-    histories: new Histories(buckets.histories, ledger.runs),
+    histories,
     endedTasks,
     subjects,
     clock,
@@ -245,6 +263,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     loop,
     waiters,
     endedTasks,
+    histories,
     subjects,
     stamp,
     clock,
@@ -271,6 +290,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     indexing.abort();
     health.stop();
     monitor.stop();
+    deadLetters.stop();
     timer.stop();
     results?.stop();
     agentIntake.stop();
@@ -322,6 +342,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     await onMilestone?.("work taken up");
     timer.start();
     monitor.start();
+    deadLetters.start();
     materializer.start();
     indexed = endedTasks.readIds(clock.now(), indexing.signal).catch((cause: unknown) => {
       if (indexing.signal.aborted) return;

@@ -71,6 +71,8 @@ export const SystemStatusReply = z.object({
   openWorkflowCount: z.int(),
   /** Of `openWorkflowCount`: those whose code cannot go on until something is deployed. */
   stuckWorkflowCount: z.int(),
+  /** Messages of foreign fleets that nobody could handle, as counted within the last seconds. */
+  deadLetterCount: z.int().optional(),
   /** Of `agentCount`: those in this state. */
   healthyAgentCount: z.int(),
   /** Of `agentCount`: those in this state. */

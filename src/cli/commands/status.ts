@@ -105,6 +105,7 @@ function summaryLines({ status, health }: Overview, style: Style): readonly stri
           .map((state) => count(taskStatePaint[state], endedTaskCounts[state] ?? 0, state))
           .join(", "),
       ],
+      ...deadLetterLines(status, count),
       ["usage", `$${usage.cost.toFixed(4)}, ${usage.tokens.input} tokens in, ${usage.tokens.output} out`],
       [
         "journal",
@@ -113,6 +114,15 @@ function summaryLines({ status, health }: Overview, style: Style): readonly stri
     ],
     style,
   );
+}
+
+/** Said where there are any, as most systems have no foreign fleets. */
+function deadLetterLines(
+  { deadLetterCount = 0 }: SystemStatusReply,
+  count: (paint: Paint | undefined, number: number, what: string) => string,
+): [string, string][] {
+  if (deadLetterCount === 0) return [];
+  return [["dead letters", `${count("red", deadLetterCount, "kept")}; perdure dead-letters list`]];
 }
 
 const durabilityPaint = ({ durability }: SystemStatusReply): Paint =>
