@@ -19,6 +19,8 @@ export type Recorded =
 export interface Recording {
   readonly run: RunRecord;
   readonly at: number;
+  /** What the clock said in the code that gave the command: its timers count from there, not from when this was heard of. */
+  readonly askedAt: number;
   /** The last `seq` used so far, also by earlier commands of the same answer. */
   readonly lastSeq: number;
   readonly updates: ReadonlyMap<string, UpdateRequest>;
@@ -27,7 +29,7 @@ export interface Recording {
 }
 
 export function recordCommand(command: Command, recording: Recording): Recorded {
-  const { run, at, lastSeq, updates, nextRunId } = recording;
+  const { run, at, askedAt, lastSeq, updates, nextRunId } = recording;
   if ("seq" in command && startsSomething.has(command.type) && command.seq <= lastSeq) {
     return { kind: "refused", message: `${command.type} has seq ${command.seq} and the last one used was ${lastSeq}` };
   }
@@ -43,7 +45,7 @@ export function recordCommand(command: Command, recording: Recording): Recorded 
       return event({ type: "ActivityTaskCancelRequested", at, seq: command.seq });
     case "StartTimer": {
       const { seq, durationMs } = command;
-      return event({ type: "TimerStarted", at, seq, durationMs, fireAt: at + durationMs });
+      return event({ type: "TimerStarted", at, seq, durationMs, fireAt: askedAt + durationMs });
     }
     case "CancelTimer":
       return event({ type: "TimerCanceled", at, seq: command.seq });
