@@ -27,10 +27,17 @@ export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
 export { PerdureError } from "./errors.js";
 export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
+export { defineTopology, type TopologyDeclaration } from "./jetstream/define-topology.js";
 export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { HistoryEvent } from "./protocol/history-event.js";
 export type { TaskState, TaskView } from "./protocol/task-message.js";
+export type {
+  BucketDeclaration,
+  ConsumerDeclaration,
+  DeclaredTopology,
+  StreamDeclaration,
+} from "./protocol/topology-declaration.js";
 export { type WorkerOptions, worker } from "./worker/worker.js";
 export type {
   ChildHandle,

@@ -51,7 +51,9 @@ export const logFields = {
   status: "of an HTTP answer",
   host: "that is listened on",
   port: "that is listened on",
+  bridge: "the bridge, to a foreign fleet",
   // How much.
+  deliveries: "how often a consumer has delivered the message",
   sequence: "in the journal for a decision, in its stream for a result",
   lastRead: "the last result that was read: sequence and time in its stream",
   taskCount: "tasks concerned",

@@ -88,10 +88,9 @@ export class Settlement {
       this.#return(delivery, RETRY_DELAY_MS_MAX);
       return;
     }
-    logger.error(
-      { ...placeOf(delivery), reason, deliveries: delivery.deliveryCount },
-      deadLetters === undefined ? "a message cannot be handled; it is dropped" : "a message is a dead letter now",
-    );
+    const given = { ...placeOf(delivery), reason, deliveries: delivery.deliveryCount };
+    if (deadLetters === undefined) logger.error(given, "a message cannot be handled; it is dropped");
+    else logger.error(given, "a message is a dead letter now");
     try {
       await delivery.term(why);
     } catch (error) {

@@ -4,6 +4,8 @@ import type { ErrorCode } from "../protocol/error-code.js";
 export const exitStatus = {
   ok: 0,
   taskFailed: 1,
+  /** A server is not as declared. */
+  drifted: 1,
   usage: 2,
   notFound: 3,
   /** No server, or none that anybody answers on. */
@@ -84,6 +86,9 @@ const statusByCode: Readonly<Record<ErrorCode, ExitStatus>> = {
   REQUEST_TIMED_OUT: timedOut,
   // The server is there and nobody serves on it: to whoever asked, as good as no server.
   NO_RESPONDERS: noNats,
+
+  INVALID_TOPOLOGY: usage,
+  TOPOLOGY_LOSES_DATA: refused,
 
   NATS_SERVER_NOT_FOUND: noNats,
   NATS_SERVER_TOO_OLD: noNats,

@@ -15,6 +15,8 @@ export const apiCodes = {
   accountResourcesExceeded: 10_002,
   clusterNotAvailable: 10_008,
   clusterNotLeader: 10_009,
+  /** Whatever kept a consumer from being made or changed that has no number of its own. */
+  consumerCreateFailed: 10_012,
   consumerNotFound: 10_014,
   insufficientResources: 10_023,
   memoryResourcesExceeded: 10_028,
@@ -33,6 +35,8 @@ export const apiCodes = {
   /** Also what `max_bytes` with discard new answers. */
   streamStoreFailed: 10_077,
   noSuitablePeers: 10_005,
+  workQueueUnfiltered: 10_099,
+  workQueueFilterTaken: 10_100,
   consumerExists: 10_148,
   /** A wrong last sequence of which the server does not say the right one: another write of that subject is under way. */
   wrongLastSequenceUnknown: 10_164,

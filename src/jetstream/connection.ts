@@ -185,16 +185,12 @@ class NatsBackedConnection implements Connection {
     rememberNats(this, nats);
     this.#lastIntroduction = nats.info;
     this.#replyPrefix = `${this.newInbox()}.`;
-    this.subscribe(
-      `${this.#replyPrefix}*`,
-      (message) => this.#onReply(message),
-      {
-        onRefused: (error) => {
-          this.#repliesRefused = error;
-          this.#replies.failAll(error);
-        },
+    this.subscribe(`${this.#replyPrefix}*`, (message) => this.#onReply(message), {
+      onRefused: (error) => {
+        this.#repliesRefused = error;
+        this.#replies.failAll(error);
       },
-    );
+    });
     void this.#watchStatus();
     void nats.closed().then((error) => this.#onClosed(error instanceof Error ? error : undefined));
   }

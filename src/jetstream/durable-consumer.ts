@@ -78,7 +78,8 @@ export class DurableConsumer {
     const maxDeliver = config.max_deliver ?? -1;
     return new DurableConsumer(connection, options, {
       rules: { ackWaitMs: ackWaitNanos / 1_000_000, maxDeliver: maxDeliver > 0 ? maxDeliver : undefined },
-      push: config.deliver_subject === undefined ? undefined : { to: config.deliver_subject, queue: config.deliver_group },
+      push:
+        config.deliver_subject === undefined ? undefined : { to: config.deliver_subject, queue: config.deliver_group },
     });
   }
 

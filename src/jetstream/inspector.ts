@@ -86,15 +86,11 @@ export class Inspector {
     const inbox = this.connection.newInbox();
     let isRefused = false;
     let timer: NodeJS.Timeout | undefined;
-    const subscription = this.connection.subscribe(
-      inbox,
-      () => undefined,
-      {
-        onRefused: () => {
-          isRefused = true;
-        },
+    const subscription = this.connection.subscribe(inbox, () => undefined, {
+      onRefused: () => {
+        isRefused = true;
       },
-    );
+    });
     const startedAt = clock.monotonicNow();
     const timedOut = new Promise<"silent">((resolve) => {
       timer = setTimeout(() => resolve("silent"), timeoutMs);

@@ -160,9 +160,14 @@ async function asked<T>(answer: Promise<T>, what: string): Promise<T> {
 
 function notThere(error: unknown, what: string): PerdureError {
   const code = refusalOf(error)?.code;
-  if (code !== apiCodes.consumerNotFound && code !== apiCodes.streamNotFound) return storageError(error, `read ${what}`);
-  return new PerdureError("NOT_FOUND", `There is no ${what} on this server. Declare it in a topology, and apply that.`, {
-    details: { what },
-    cause: error,
-  });
+  if (code !== apiCodes.consumerNotFound && code !== apiCodes.streamNotFound)
+    return storageError(error, `read ${what}`);
+  return new PerdureError(
+    "NOT_FOUND",
+    `There is no ${what} on this server. Declare it in a topology, and apply that.`,
+    {
+      details: { what },
+      cause: error,
+    },
+  );
 }

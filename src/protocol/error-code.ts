@@ -71,6 +71,9 @@ export const errorCodes = [
   "PERMISSION_DENIED",
   "REQUEST_TIMED_OUT",
   "NO_RESPONDERS",
+  // A topology that somebody declared.
+  "INVALID_TOPOLOGY",
+  "TOPOLOGY_LOSES_DATA",
   // nats-server started by us.
   "NATS_SERVER_NOT_FOUND",
   "NATS_SERVER_TOO_OLD",

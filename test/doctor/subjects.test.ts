@@ -1,7 +1,7 @@
 /** Somebody else takes what is meant for the orchestrator, or answers in its place. */
 import { expect, it } from "vitest";
-import { overlap } from "../../src/doctor/subject-overlap.js";
 import type { Namespace } from "../../src/protocol/ids.js";
+import { overlap } from "../../src/protocol/subject-pattern.js";
 import { subjectsOf } from "../../src/protocol/subjects.js";
 import { topologyOf } from "../../src/protocol/topology.js";
 import { newNamespace, useNats } from "../support/nats.js";

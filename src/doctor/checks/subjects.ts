@@ -1,9 +1,9 @@
 /** Does what is said on our subjects reach the orchestrator, and nobody who answers in its place? */
 import type { StreamFacts } from "../../jetstream/stream-facts.js";
+import { overlap } from "../../protocol/subject-pattern.js";
 import { subjectsOf } from "../../protocol/subjects.js";
 import type { Facts, RequestFacts } from "../facts.js";
 import type { Notes } from "../finding.js";
-import { overlap } from "../subject-overlap.js";
 
 export function checkSubjects(facts: Facts, notes: Notes): void {
   checkForeignStreams(facts, notes);
