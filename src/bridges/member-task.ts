@@ -55,11 +55,13 @@ export async function runAtMember(
   try {
     const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
     if (earlier !== undefined) return outputOf(earlier, context);
-    await send(parts, task, foreignId, context, (now) => {
+    const by = await send(parts, task, foreignId, context, (now) => {
       left = now;
       context.progress(left);
     });
-    return outputOf(await answered, context);
+    // Whoever said it may have been answered before anybody listened here.
+    const before = by === "others" ? await parts.answers.find(foreignId) : undefined;
+    return outputOf(before ?? (await answered), context);
   } catch (error) {
     if (isCancellation(context.signal)) await sayCancelled(parts, task, foreignId);
     throw error;
@@ -71,21 +73,23 @@ export async function runAtMember(
   }
 }
 
+/** Says the request unless it is said already; returns whose saying the answer will be to. */
 async function send(
   { fleet, rule }: MemberParts,
   task: MemberTask,
   foreignId: string,
   context: TaskContext,
   leave: (left: Left) => void,
-): Promise<void> {
+): Promise<"us" | "others"> {
   const before = leftBefore(context);
-  if (before.stored || (before.sent && rule.delivery === "atMostOnce")) return;
+  if (before.stored || (before.sent && rule.delivery === "atMostOnce")) return "us";
   const outgoing = rule.request(task, foreignId);
-  if (outgoing === undefined) return;
+  if (outgoing === undefined) return "others";
   leave({ sent: true, stored: false });
   await sendOutgoing(fleet, outgoing, { taskId: task.taskId, traceparent: task.traceparent, part: foreignId });
   // A stream keeps what it has for longer than it knows message ids: from here on sending again could double it.
   if (outgoing.via !== "core") leave({ sent: true, stored: true });
+  return "us";
 }
 
 function leftBefore({ heartbeatDetails }: TaskContext): Left {

@@ -16,7 +16,7 @@ import {
 } from "../protocol/workflow-message.js";
 import type { AnyWorkflow, MessageDeclaration, WorkflowDeclaration } from "../workflow/definition.js";
 import { errorOf } from "../workflow/failures.js";
-import { check, type InputOf, type OutputOf, type Schema } from "../workflow/standard-schema.js";
+import { check, type InputOf, type OutputOf, readOutput, type Schema } from "../workflow/standard-schema.js";
 import type { WaitOptions } from "./client.js";
 import type { NewTask } from "./submission.js";
 import type { EndedTask } from "./task-outcome.js";
@@ -171,7 +171,7 @@ export function runHandle<Definition extends AnyWorkflow>(
     messages?.[name];
   const handle = {
     workflowId,
-    result: (options?: WaitOptions) => parts.result(workflowId, options),
+    result: async (options?: WaitOptions) => readOutput(declared.output, await parts.result(workflowId, options)),
     wait: (options?: WaitOptions) => parts.wait(workflowId, options),
     describe: () => parts.get(workflowId),
     signal: async (name: string, input?: unknown, options: { readonly signalId?: string } = {}) => {
@@ -192,7 +192,7 @@ export function runHandle<Definition extends AnyWorkflow>(
         what: `query ${name} of workflow ${workflowId}`,
       });
       if (failure !== undefined) throw new QueryFailedError(workflowId, name, failure);
-      return output;
+      return readOutput(message(declared.queries, name)?.output, output);
     },
     update: async (
       name: string,
@@ -212,7 +212,7 @@ export function runHandle<Definition extends AnyWorkflow>(
           what: `update ${name} (${updateId}) of workflow ${workflowId}`,
           signal: options.signal,
         });
-        if (reply.stage === "completed") return reply.output;
+        if (reply.stage === "completed") return readOutput(message(declared.updates, name)?.output, reply.output);
         if (reply.stage === "rejected" || reply.stage === "failed") {
           const failure = reply.failure ?? { type: "UNKNOWN", message: "no reason was given" };
           throw new UpdateFailedError(workflowId, name, reply.stage, failure);

@@ -27,7 +27,7 @@ export class TaskFailedError extends Error {
   override readonly name = "TaskFailedError";
   readonly taskId: string;
   readonly state: Exclude<EndedTaskState, "completed">;
-  /** Of the attempts, the last one's number. */
+  /** Of the attempts, the last one's number; of a workflow, its last run's. */
   readonly attempt: number;
   /** `failure.type` is what retry policies match on. */
   readonly failure: Failure;
@@ -35,12 +35,13 @@ export class TaskFailedError extends Error {
   constructor(task: TaskView, state: Exclude<EndedTaskState, "completed">) {
     const failure = task.error ?? { type: state.toUpperCase(), message: task.reason ?? `the task ended ${state}` };
     const how = verbs[state];
-    super(`task ${task.taskId} (${task.type}) ${how} after attempt ${task.attempt}: ${failure.message}`, {
+    const attempt = task.run?.attempt ?? task.attempt;
+    super(`task ${task.taskId} (${task.type}) ${how} after attempt ${attempt}: ${failure.message}`, {
       cause: causeOf(failure),
     });
     this.taskId = task.taskId;
     this.state = state;
-    this.attempt = task.attempt;
+    this.attempt = attempt;
     this.failure = failure;
   }
 }

@@ -10,6 +10,7 @@ import type { AgentRegistration, AgentReport, HeartbeatMessage, TaskResult } fro
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { ErrorCode } from "../protocol/error-code.js";
 import type { Failure } from "../protocol/failure.js";
+import type { ParentRun } from "../protocol/history-event.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import type { RunRecord } from "../protocol/run-record.js";
 import type { SystemStatusReply } from "../protocol/system-message.js";
@@ -157,6 +158,11 @@ export class Core {
 
   terminate(...args: Parameters<Workflows["requests"]["terminate"]>): ReturnType<Workflows["requests"]["terminate"]> {
     return this.#decide(() => this.workflows.requests.terminate(...args), args[2]);
+  }
+
+  /** @param ended under the id of the child that this run of a parent is to start; null if there is none */
+  lookedUp(parent: ParentRun, ended: TaskRecord | null, at: number): void {
+    this.#decide(() => this.workflows.lookedUp(parent, ended, at), at);
   }
 
   heartbeat(sender: AgentId, message: HeartbeatMessage, now: Instant): HeartbeatAnswer {

@@ -5,6 +5,7 @@ import type { TaskRecord } from "../protocol/task-record.js";
 import type { Ledger } from "./ledger.js";
 import { explainRun } from "./run/explain-run.js";
 import type { CoreSettings } from "./settings.js";
+import { lasting } from "./time-phrase.js";
 import { visibleState } from "./views.js";
 
 /** What an unfinished task waits for, or how an ended one ended. */
@@ -15,13 +16,13 @@ export function explain(ledger: Ledger, settings: CoreSettings, record: TaskReco
     case "queued":
       return explainQueued(ledger, settings, record);
     case "backoff":
-      return `${whyBackoff(record)}; the next attempt starts in ${seconds((record.retryAt ?? now) - now)}`;
+      return `${whyBackoff(record)}; the next attempt starts in ${lasting((record.retryAt ?? now) - now)}`;
     case "assigned":
-      return `was sent to ${record.agentId} ${seconds(now - (record.assignedAt ?? now))} ago and waits for its answer`;
+      return `was sent to ${record.agentId} ${lasting(now - (record.assignedAt ?? now))} ago and waits for its answer`;
     case "running":
-      return `has been running on ${record.agentId} for ${seconds(now - (record.assignedAt ?? now))}`;
+      return `has been running on ${record.agentId} for ${lasting(now - (record.assignedAt ?? now))}`;
     case "cancelling":
-      return `runs on ${record.agentId}, which was told to stop and has ${seconds((record.answerBy ?? now) - now)} to answer`;
+      return `runs on ${record.agentId}, which was told to stop and has ${lasting((record.answerBy ?? now) - now)} to answer`;
     case "open": {
       const run = ledger.runs.of(record.spec.taskId);
       if (run === undefined) return "its run is under way";
@@ -103,6 +104,5 @@ function statesOf(agents: readonly AgentRecord[]): string {
 
 const all = (count: number): string => (count === 1 ? "the only agent" : `all ${count} agents`);
 const list = (names: readonly string[]): string => names.join(", ");
-const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
 const attemptOf = (record: TaskRecord): string =>
   `attempt ${record.attempt}${record.spec.retry.maximumAttempts === 0 ? "" : ` of ${record.spec.retry.maximumAttempts}`}`;

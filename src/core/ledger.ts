@@ -13,7 +13,7 @@ import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
 import type { AgentFactType, Fact, RunFact, TaskFactType } from "../protocol/fact.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
-import { type AgentState, agentStates, type SystemEventType } from "../protocol/system-message.js";
+import { type AgentState, agentStates, type SystemEventType, type UsageTotal } from "../protocol/system-message.js";
 import {
   endedStates,
   newTaskRecord,
@@ -63,6 +63,8 @@ export class Ledger {
   /** Ended since this leadership began. */
   readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0, terminated: 0 };
   readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
+  /** Of it and of what is under way: what each agent's attempts cost. */
+  readonly usageOf = new Map<AgentId, UsageTotal>();
   nextOrder = 1;
   /** Counts what is decided here, for people. */
   readonly tally: Tally;
@@ -196,6 +198,7 @@ export class Ledger {
     const record = this.agents.get(agentId);
     if (record === undefined) return;
     this.agents.delete(agentId);
+    this.usageOf.delete(agentId);
     this.agentCounts[record.state] -= 1;
     this.pool.drop(agentId);
   }
@@ -224,6 +227,7 @@ export class Ledger {
         const isOwn = record.spec.role?.kind !== "workflow";
         if (isOwn && change.usage !== undefined && "usage" in event && event.usage !== null) {
           this.tally.countUsage(event.usage);
+          this.#addToAgent(before.agentId, event.usage);
         }
       }
       if (before.state !== record.state) {
@@ -411,6 +415,15 @@ export class Ledger {
     if (tasks?.size === 0) this.activeTasks.delete(agentId);
   }
 
+  #addToAgent(agentId: AgentId | null, { cost, tokens }: UsageTotal): void {
+    if (agentId === null) return;
+    const { cost: before, tokens: read } = this.usageOf.get(agentId) ?? noUsage;
+    this.usageOf.set(agentId, {
+      cost: before + cost,
+      tokens: { input: read.input + tokens.input, output: read.output + tokens.output },
+    });
+  }
+
   #end(record: TaskRecord): void {
     const { taskId, dependencies } = record.spec;
     if (isInternal(record)) return;
@@ -467,6 +480,8 @@ export class Ledger {
     this.ask({ kind: "answerWaiters", taskId });
   }
 }
+
+const noUsage: UsageTotal = { cost: 0, tokens: { input: 0, output: 0 } };
 
 /** About a millisecond's work. */
 const DERIVED_PER_STEP = 500;

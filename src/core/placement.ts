@@ -86,7 +86,7 @@ export class Placement {
   /** The preferred agent if it can take the task now, else the least loaded one that can. */
   #agentFor(record: TaskRecord) {
     const { requiredCapabilities } = record.spec;
-    const preferredAgentId = record.spec.preferredAgentId ?? this.#workflows.stickyAgentOf(record);
+    const preferredAgentId = record.spec.preferredAgentId ?? this.#workflows.dispatch.stickyAgentOf(record);
     // An agent that never answers is the least loaded one for ever; it would be given every attempt there is.
     const avoid = record.failure?.type === "TASK_NOT_ACCEPTED" ? record.agentId : null;
     if (

@@ -1,11 +1,11 @@
 /** What a submission becomes. Nothing changes unless all of it is admitted. */
-import type { AgentId, TaskId } from "../protocol/ids.js";
+import type { AgentId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { completeRetryPolicy } from "../protocol/retry-policy.js";
 import type { TaskSubmission } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../protocol/task-record.js";
 import { type Refusal, refusalOf } from "./admission.js";
 import type { Ledger } from "./ledger.js";
-import { idVerdict } from "./run/id-policy.js";
+import { idVerdict, ownSignalIdOf } from "./run/id-policy.js";
 import { WORKFLOW_TYPE_PREFIX } from "./run/member-specs.js";
 import type { CoreSettings } from "./settings.js";
 
@@ -25,6 +25,8 @@ export interface SubmissionRequest {
   readonly bytes: number;
   /** Ended tasks, no longer in memory, that the submission names as itself or as a dependency. */
   readonly ended: ReadonlyMap<TaskId, TaskRecord>;
+  /** Those of them whose last run was sent the signal that came with this very request. */
+  readonly signalled?: ReadonlySet<TaskId>;
 }
 
 /** Ids that a submission will look up; the caller fetches those of ended tasks that are no longer in memory. */
@@ -59,7 +61,7 @@ export function admit(
   if (misplaced !== null) return { ok: false, refusal: misplaced };
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
-  const verdicts = verdictsOf(request, specs, known);
+  const verdicts = verdictsOf(request, specs, known, (spec) => lastRunHadSignal(ledger, request, spec));
   if (verdicts.refusal !== null) return { ok: false, refusal: verdicts.refusal };
   const fresh = specs.filter((spec) => known(spec.taskId) === undefined || verdicts.replacing.has(spec.taskId));
   const { bytes } = request;
@@ -120,6 +122,7 @@ function verdictsOf(
   { tasks }: SubmissionRequest,
   specs: readonly TaskSpec[],
   known: (id: TaskId) => TaskRecord | undefined,
+  hadSignal: (spec: TaskSpec) => boolean,
 ): IdVerdicts {
   const existing = new Set<TaskId>();
   const replacing = new Set<TaskId>();
@@ -129,7 +132,7 @@ function verdictsOf(
     const { taskId, role } = spec;
     const there = known(taskId);
     if (role?.kind !== "workflow" || there?.spec.role?.kind !== "workflow") continue;
-    const verdict = idVerdict(there, spec, tasks[index] ?? {});
+    const verdict = idVerdict(there, spec, tasks[index] ?? {}, hadSignal(spec));
     if (verdict.kind === "refused") refusal ??= verdict.refusal;
     else if (verdict.kind === "existing") existing.add(taskId);
     else {
@@ -138,6 +141,13 @@ function verdictsOf(
     }
   }
   return { decided: new Set([...existing, ...replacing]), existing, replacing, terminating, refusal };
+}
+
+function lastRunHadSignal(ledger: Ledger, { signalled }: SubmissionRequest, spec: TaskSpec): boolean {
+  const signalId = ownSignalIdOf(spec);
+  const run = ledger.runs.of(spec.taskId as WorkflowId);
+  if (signalId === null) return false;
+  return run?.record.signalIds[signalId] === 1 || signalled?.has(spec.taskId) === true;
 }
 
 /** Takes up one task; one whose dependency has failed already is told so as if it failed now. */

@@ -95,6 +95,8 @@ export function agentView(
   if (record.reason !== null) view.reason = record.reason;
   if (held.has(record.agentId)) view.reason = `${record.reason}; ${HELD}`;
   if (record.metadata !== null) view.metadata = record.metadata;
+  const usage = ledger.usageOf.get(record.agentId);
+  if (usage !== undefined) view.usage = usage;
   const seenAt = liveness.seenAt(record.agentId);
   if (seenAt !== null) view.lastSeenAt = seenAt;
   return view;
@@ -133,11 +135,11 @@ function withRole(assignment: TaskAssignment, record: TaskRecord, workflows: Wor
   const { role } = record.spec;
   switch (role?.kind) {
     case "workflowTask": {
-      const activation = workflows.activationOf(record);
+      const activation = workflows.dispatch.activationOf(record);
       return activation === null ? null : { ...assignment, activation };
     }
     case "step": {
-      const step = workflows.stepOf(record);
+      const step = workflows.dispatch.stepOf(record);
       return step === null ? null : { ...assignment, step };
     }
     case "activity": {

@@ -1,4 +1,5 @@
 import type { Failure } from "../protocol/failure.js";
+import type { ParentRun } from "../protocol/history-event.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import type { SystemEventType } from "../protocol/system-message.js";
 
@@ -28,6 +29,8 @@ export type Effect =
   | { readonly kind: "answerWaiters"; readonly taskId: TaskId }
   /** Answer the query or update that was asked under this id: with its outcome, or why there is none. */
   | { readonly kind: "answerAsked"; readonly askedId: string; readonly outcome: AskedOutcome }
+  /** Look whether a workflow that ended and has left memory has the id of a child; the core is told by `lookedUp`. */
+  | { readonly kind: "lookUpEnded"; readonly taskId: TaskId; readonly parent: ParentRun }
   /** Tell everybody. */
   | { readonly kind: "broadcastEvent"; readonly eventType: SystemEventType; readonly payload: Record<string, unknown> };
 

@@ -1,4 +1,9 @@
-/** How much of a list fits into one message: an answer that is too long for NATS would be no answer at all. */
+/** What fits into one message: an answer that is too long for NATS would be no answer at all. */
+
+/** A UTF-16 unit takes at most three bytes: most messages need no exact measure. */
+export function exceeds(body: string, bytesMax: number): boolean {
+  return body.length * 3 > bytesMax && Buffer.byteLength(body) > bytesMax;
+}
 
 /** For the envelope and the fields beside the list. */
 const ROOM_BYTES = 16 * 1024;

@@ -7,12 +7,12 @@ import type { Refusal } from "../core/admission.js";
 import type { Core } from "../core/core.js";
 import { unknownTask } from "../core/core.js";
 import { isInternal } from "../core/ledger.js";
-import { idsNamedBy } from "../core/submission.js";
+import { idsNamedBy, type SubmissionRequest } from "../core/submission.js";
 import { visibleState } from "../core/views.js";
 import type { Message } from "../jetstream/connection.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import { type Logger, SampledLog } from "../logger.js";
-import type { TaskId } from "../protocol/ids.js";
+import type { TaskId, WorkflowId } from "../protocol/ids.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import type { Subjects } from "../protocol/subjects.js";
 import { SystemStatusRequest } from "../protocol/system-message.js";
@@ -22,6 +22,7 @@ import type { Answering } from "./answering.js";
 import type { CommitLoop } from "./commit-loop.js";
 import type { EndedTasks } from "./ended-tasks.js";
 import { fitting } from "./fit.js";
+import type { Histories } from "./histories.js";
 import type { Stamp } from "./run-effects.js";
 import type { Waiters } from "./waiters.js";
 
@@ -32,6 +33,7 @@ export interface RequestIntakeOptions {
   readonly loop: CommitLoop;
   readonly waiters: Waiters;
   readonly endedTasks: EndedTasks;
+  readonly histories: Histories;
   readonly subjects: Subjects;
   readonly stamp: Stamp;
   readonly clock: Clock;
@@ -136,8 +138,9 @@ export class RequestIntake {
       traceparent: message.header("traceparent"),
       bytes: message.data.byteLength,
     };
+    const signalled = new Set<TaskId>();
     const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
-      const submitted = core.submit({ ...asked, ended }, clock.now());
+      const submitted = core.submit({ ...asked, ended, signalled }, clock.now());
       if (!submitted.ok) this.#refuseSubmission(respond, submitted.refusal);
       else if (request.tasks === undefined) this.#options.answering.answer(respond, { taskId: submitted.taskIds[0] });
       else this.#options.answering.answer(respond, { taskIds: submitted.taskIds });
@@ -148,11 +151,24 @@ export class RequestIntake {
       const absent = named.filter((id) => !sought.has(id) && !core.ledger.tasks.has(id) && endedTasks.mayHold(id));
       if (absent.length === 0) return decide(ended);
       // Others may leave memory while these are read; a task forgotten then must not be taken for a new one.
-      return endedTasks
-        .getAll(absent)
-        .then((found) => lookUp(new Set([...sought, ...absent]), new Map([...ended, ...found])));
+      return endedTasks.getAll(absent).then(async (found) => {
+        for (const record of found.values()) {
+          if (await this.#hadSignal(asked, record)) signalled.add(record.spec.taskId);
+        }
+        return await lookUp(new Set([...sought, ...absent]), new Map([...ended, ...found]));
+      });
     };
     return lookUp(new Set(), new Map());
+  }
+
+  /** Whether a signal-with-start was taken by the last run of a workflow that has ended since: then it is asked again. */
+  async #hadSignal({ messageId, tasks }: Pick<SubmissionRequest, "messageId" | "tasks">, ended: TaskRecord) {
+    const { spec, lastRunId } = ended;
+    const start = tasks.find(({ taskId, signal }) => taskId === spec.taskId && signal !== undefined);
+    const { signalId = messageId } = start?.signal ?? {};
+    if (start === undefined || signalId !== messageId || lastRunId === null) return false;
+    const history = await this.#options.histories.read(spec.taskId as WorkflowId, lastRunId);
+    return history.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === messageId);
   }
 
   #wait(record: TaskRecord, respond: Respond, timeoutMs: number): void {

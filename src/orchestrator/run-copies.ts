@@ -9,6 +9,7 @@ import type { HistoryEvent } from "../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../protocol/ids.js";
 import { encodeStored } from "../protocol/stored-record.js";
 import type { RecordWrite } from "./copy-picture.js";
+import { exceeds } from "./fit.js";
 
 /** JSON of a chunk, at the most about; several make up one batch. */
 const CHUNK_BYTES_MAX = 400_000;
@@ -37,13 +38,22 @@ export class RunCopies {
   readonly #storedUpTo = new Map<RunId, number>();
   /** Workflows with a key in the bucket of runs. */
   readonly #liveKeys: Set<WorkflowId>;
+  /** Whose records no message could hold when they were looked at last. */
+  #tooLarge = new Set<WorkflowId>();
+  readonly #recordBytesMax: () => number;
+  readonly #onTooLarge: (workflowId: WorkflowId, bytes: number) => void;
 
   constructor(options: {
     readonly runs: RunBook;
     readonly retentionMs: number;
     readonly liveKeys: Set<WorkflowId>;
     readonly storedUpTo: ReadonlyMap<RunId, number>;
+    /** What NATS takes, headers apart. */
+    readonly recordBytesMax: () => number;
+    readonly onTooLarge: (workflowId: WorkflowId, bytes: number) => void;
   }) {
+    this.#recordBytesMax = options.recordBytesMax;
+    this.#onTooLarge = options.onTooLarge;
     this.#runs = options.runs;
     this.#retentionMs = options.retentionMs;
     this.#liveKeys = options.liveKeys;
@@ -51,7 +61,8 @@ export class RunCopies {
   }
 
   get isDirty(): boolean {
-    return this.#runs.dirty.size > 0 || this.#runs.superseded.length > 0;
+    // What cannot be written is not waited for.
+    return this.#runs.dirty.size > this.#tooLarge.size || this.#runs.superseded.length > 0;
   }
 
   /**
@@ -66,6 +77,7 @@ export class RunCopies {
     let complete = journalSequence;
     const dirty = this.#runs.dirty;
     this.#runs.dirty = new Map();
+    this.#tooLarge = new Set();
     // They stay there for those who ask until they are written.
     for (const run of this.#runs.superseded) this.#takeHistory(run, picture);
     for (const [workflowId, since] of dirty) {
@@ -84,8 +96,17 @@ export class RunCopies {
       }
       this.#takeHistory(run, picture);
       if (!closed) {
+        const value = encodeStored(journalSequence, record);
+        if (exceeds(value, this.#recordBytesMax())) {
+          // Until it has shrunk the journal keeps its facts, and everything else is copied as ever.
+          this.#runs.dirty.set(workflowId, since);
+          this.#tooLarge.add(workflowId);
+          complete = Math.min(complete, since - 1);
+          this.#onTooLarge(workflowId, Buffer.byteLength(value));
+          continue;
+        }
         this.#liveKeys.add(workflowId);
-        picture.records.push({ key: workflowId, value: encodeStored(journalSequence, record) });
+        picture.records.push({ key: workflowId, value });
       } else if (this.#liveKeys.delete(workflowId)) picture.records.push({ key: workflowId, value: null });
     }
     return { picture, complete };

@@ -3,10 +3,13 @@ import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import { assignmentOf } from "../core/views.js";
 import type { Connection } from "../jetstream/connection.js";
+import type { Logger } from "../logger.js";
 import type { Effect } from "../machines/effect.js";
 import type { TaskId } from "../protocol/ids.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { AskedQuestions } from "./asked.js";
+import type { EndedTasks } from "./ended-tasks.js";
+import { exceeds } from "./fit.js";
 import type { Release, Respond } from "./release.js";
 import type { Waiters } from "./waiters.js";
 
@@ -20,9 +23,7 @@ export interface Unsendable {
   readonly maximumBytes: number;
 }
 
-/** A UTF-16 unit takes at most three bytes: most messages need no exact measure. */
-const exceeds = (body: string, maximumBytes: number): boolean =>
-  body.length * 3 > maximumBytes && Buffer.byteLength(body) > maximumBytes;
+const LOOK_UP_AGAIN_MS = 1_000;
 
 /** An activation whose events are to be read from the history. */
 const unabridged = { previousToken: null, from: "start", events: [] } as const;
@@ -33,6 +34,9 @@ export class EffectRunner {
   readonly #core: Core;
   readonly #waiters: Waiters;
   readonly #asked: AskedQuestions;
+  readonly #endedTasks: EndedTasks;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
   readonly #stamp: Stamp;
   readonly #clock: Clock;
   /** Prefix of the reply subjects on which the server says that nobody listens. */
@@ -45,6 +49,10 @@ export class EffectRunner {
     readonly core: Core;
     readonly waiters: Waiters;
     readonly asked: AskedQuestions;
+    readonly endedTasks: EndedTasks;
+    readonly logger: Logger;
+    /** The end of the term. */
+    readonly signal: AbortSignal;
     readonly stamp: Stamp;
     readonly clock: Clock;
     readonly undeliveredInbox: string;
@@ -56,6 +64,9 @@ export class EffectRunner {
     this.#core = options.core;
     this.#waiters = options.waiters;
     this.#asked = options.asked;
+    this.#endedTasks = options.endedTasks;
+    this.#logger = options.logger;
+    this.#signal = options.signal;
     this.#stamp = options.stamp;
     this.#clock = options.clock;
     this.#onUnsendable = options.onUnsendable;
@@ -88,6 +99,9 @@ export class EffectRunner {
       case "answerAsked":
         this.#asked.settle(release.askedId, release.outcome);
         return;
+      case "lookUpEnded":
+        this.#lookUpEnded(release);
+        return;
       case "broadcastEvent": {
         const { eventType, payload } = release;
         this.#connection.publish(this.#subjects.systemEvent, this.#stamp({ eventType, payload }));
@@ -115,6 +129,26 @@ export class EffectRunner {
     const { traceparent } = record.spec;
     const headers = traceparent === undefined ? {} : { headers: { traceparent } };
     this.#connection.publish(this.#subjects.agentTask(record.agentId), body, { reply, ...headers });
+  }
+
+  #lookUpEnded(effect: Extract<Effect, { kind: "lookUpEnded" }>): void {
+    const { taskId, parent } = effect;
+    if (!this.#endedTasks.mayHold(taskId)) {
+      this.#core.lookedUp(parent, null, this.#clock.now());
+      return;
+    }
+    this.#endedTasks.get(taskId).then(
+      (ended) => {
+        if (!this.#signal.aborted) this.#core.lookedUp(parent, ended, this.#clock.now());
+      },
+      (err: unknown) => {
+        if (this.#signal.aborted) return;
+        this.#logger.error({ err, taskId, parent: parent.workflowId }, "a child waits: its id cannot be looked up");
+        setTimeout(() => {
+          if (!this.#signal.aborted) this.#lookUpEnded(effect);
+        }, LOOK_UP_AGAIN_MS).unref();
+      },
+    );
   }
 
   #answerWaiters({ taskId }: Extract<Effect, { kind: "answerWaiters" }>): void {

@@ -30,6 +30,8 @@ const QUERY_TIMEOUT_MS = 30_000;
 /** What an envelope takes beside the events of a page. */
 const ENVELOPE_BYTES = 1_024;
 
+type UpdateAsked = ReturnType<Core["update"]>;
+
 export interface WorkflowIntakeOptions {
   readonly core: Core;
   readonly answering: Answering;
@@ -149,7 +151,8 @@ export class WorkflowIntake {
     const { core, clock, answering, asked } = this.#options;
     const { taskId, name, input, waitFor, timeoutMs } = request;
     const updateId = request.updateId ?? request.messageId;
-    const update = core.update(taskId, { updateId, name, input }, clock.now());
+    const before = core.ledger.runs.of(taskId) === undefined ? await this.#outcomeOfClosed(taskId, updateId) : null;
+    const update = before ?? core.update(taskId, { updateId, name, input }, clock.now());
     if (!update.ok) {
       answering.refuse(respond, update.refusal);
       return;
@@ -182,6 +185,21 @@ export class WorkflowIntake {
     }
     const patienceMs = Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX);
     asked.add(update.askedId, patienceMs, settle, () => reply({ stage }));
+  }
+
+  /** Of an update that the last run of a workflow had before both left memory; null where it had none. */
+  async #outcomeOfClosed(taskId: WorkflowId, updateId: string): Promise<UpdateAsked | null> {
+    const { core, endedTasks, histories } = this.#options;
+    const stored = () => (endedTasks.mayHold(taskId) ? endedTasks.get(taskId) : null);
+    const runId = (core.ledger.tasks.get(taskId) ?? (await stored()))?.lastRunId;
+    if (runId == null) return null;
+    const isOfIt = (event: HistoryEvent) => "updateId" in event && event.updateId === updateId;
+    const last = (await histories.read(taskId, runId)).filter(isOfIt).at(-1);
+    if (last === undefined) return null;
+    const message = `run ${runId} of workflow ${taskId} closed before it had finished update ${updateId}.`;
+    const isFinished = last.type === "WorkflowExecutionUpdateCompleted";
+    const known = isFinished ? { state: "completed" as const, runId } : { state: "runClosed" as const, message };
+    return { ok: true, askedId: `${taskId}/${updateId}`, known };
   }
 
   async #outcomeOf(taskId: WorkflowId, runId: RunId, updateId: string): Promise<AskedOutcome> {

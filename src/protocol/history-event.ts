@@ -18,8 +18,12 @@ const seq = z.int().min(1);
 const event = <const Type extends string, Shape extends z.core.$ZodShape>(type: Type, shape: Shape) =>
   z.object({ ...common, type: z.literal(type), ...shape });
 
-/** Why no further attempt was made (https://docs.temporal.io/encyclopedia/retry-policies). */
+/**
+ * Why no further attempt was made (https://docs.temporal.io/encyclopedia/retry-policies); `inProgress`: of a run that
+ * is followed by another attempt.
+ */
 export const RetryState = z.enum([
+  "inProgress",
   "nonRetryableFailure",
   "timeout",
   "maximumAttemptsReached",

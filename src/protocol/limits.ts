@@ -66,8 +66,13 @@ export const COMMAND_BYTES_MAX = 384 * 1024;
 /** How long a worker may take to answer an activation before it is given to another. Replays of long histories included. */
 export const ACTIVATION_TIMEOUT_MS = 60_000;
 
-/** Signals that one run takes. */
+/**
+ * What a run keeps in its record has to fit into one NATS message: the ids of its signals, of which ten thousand UUIDs
+ * fit and of longer ones fewer; and what it has under way: some 3,000 tasks, or 14,000 timers.
+ */
 export const SIGNALS_MAX = 10_000;
+export const SIGNAL_ID_BYTES_MAX = 420 * 1024;
+export const PENDING_BYTES_MAX = 320 * 1024;
 
 /** Updates of one run at a time, and in all. */
 export const UPDATES_IN_FLIGHT_MAX = 10;

@@ -22,6 +22,20 @@ export const agentStates = ["healthy", "unhealthy", "draining", "lost", "gone"] 
 export const AgentState = z.enum(agentStates);
 export type AgentState = z.infer<typeof AgentState>;
 
+/** What attempts cost since the orchestrator became leader. */
+export const UsageTotal = z.object({
+  /** US dollars. */
+  cost: z.number(),
+  /** Of language models. */
+  tokens: z.object({
+    /** Read by models. */
+    input: z.number(),
+    /** Written by them. */
+    output: z.number(),
+  }),
+});
+export type UsageTotal = z.infer<typeof UsageTotal>;
+
 export const AgentView = z.object({
   /** The name it registered under. */
   agentId: AgentId,
@@ -42,6 +56,8 @@ export const AgentView = z.object({
   lastSeenAt: z.int().optional(),
   /** Of its last heartbeat. */
   metrics: z.record(z.string(), z.number()),
+  /** Of all attempts that said what they cost, since this orchestrator became leader; absent where none did. */
+  usage: UsageTotal.optional(),
   /** As registered. */
   metadata: z.record(z.string(), JsonValue).optional(),
 });
@@ -84,17 +100,7 @@ export const SystemStatusReply = z.object({
   /** How many tasks ended in each way since this orchestrator became leader. */
   endedTaskCounts: z.record(z.string(), z.int()),
   /** Of all attempts since then. */
-  usage: z.object({
-    /** US dollars. */
-    cost: z.number(),
-    /** Of language models. */
-    tokens: z.object({
-      /** Read by models. */
-      input: z.number(),
-      /** Written by them. */
-      output: z.number(),
-    }),
-  }),
+  usage: UsageTotal,
   /** First token of every subject. */
   namespace: z.string(),
   /** Of the orchestrator's package. */

@@ -53,6 +53,9 @@ interface Turn {
   readonly mode: "replaying" | "live";
 }
 
+/** Of one turn: far more than code has things to wait for, and passed within moments where it goes round. */
+const CONDITIONS_MET_MAX = 20_000;
+
 type Listener = (event: HistoryEvent) => void;
 type RecordedTurn = HistoryEventOf<"WorkflowTaskCompleted">;
 
@@ -79,6 +82,8 @@ export class Execution implements Surroundings {
   /** Whether the turn has seen anything that its history will have: a rejected update is nothing. */
   #hasNews = false;
   #misuse: ContextMisuseError | null = null;
+  /** Conditions that held, in this turn. */
+  #met = 0;
 
   constructor(options: ExecutionOptions) {
     this.workflowId = options.workflowId;
@@ -150,6 +155,7 @@ export class Execution implements Surroundings {
     this.#continueAsNewSuggested = continueAsNewSuggested;
     this.#mode = mode;
     this.#commands = [];
+    this.#met = 0;
     this.#hasNews = inputs.length > 0;
     runInside(this, () => {
       const [started] = inputs;
@@ -184,7 +190,7 @@ export class Execution implements Surroundings {
 
   async #settle(): Promise<void> {
     await untilQuiet();
-    while (runInside(this, () => this.#testConditions())) await untilQuiet();
+    while (runInside(this, () => this.#testConditions()) && this.noteMet()) await untilQuiet();
   }
 
   #apply(event: HistoryEvent): void {
@@ -254,6 +260,15 @@ export class Execution implements Surroundings {
   /** Nothing more is to be heard of it. */
   forget(seq: number): void {
     this.#listeners.delete(seq);
+  }
+
+  /** Code goes on, for its condition holds; false where that has no end: then the turn has failed. */
+  noteMet(): boolean {
+    this.#met += 1;
+    if (this.#met <= CONDITIONS_MET_MAX) return true;
+    const message = `the code of workflow ${this.workflowId} went on from conditions ${CONDITIONS_MET_MAX} times in one activation and did not come to wait for anything: one of them always holds, or they make each other true for ever`;
+    this.fail(new Error(message));
+    return false;
   }
 
   /** Calls `met` once `holds` is true, or `broke` with what it throws; returns what gives it up. */

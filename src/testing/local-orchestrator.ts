@@ -17,6 +17,7 @@ import type { HistoryEvent } from "../protocol/history-event.js";
 import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
 import { type TaskSubmission, TaskSubmissionMessage, type TaskView } from "../protocol/task-message.js";
 import { errorOf } from "../workflow/failures.js";
+import { Endless } from "./endless.js";
 import type { LocalAgent } from "./local-agent.js";
 
 const settings = {
@@ -38,6 +39,7 @@ export class LocalOrchestrator {
   readonly #effects: Effect[] = [];
   /** Results that came in while an activation was out. */
   readonly #arrived: (() => void)[] = [];
+  readonly #endless = new Endless();
   /** Token of the activation that a worker has. */
   #activation: string | null = null;
   #hasDecided = false;
@@ -66,8 +68,12 @@ export class LocalOrchestrator {
     return !this.#hasDecided && this.#arrived.length === 0 && this.#activation === null;
   }
 
-  /** Does the next thing that is to be done; false where nothing is left to do but wait. */
+  /**
+   * Does the next thing that is to be done; false where nothing is left to do but wait.
+   * @throws PerdureError REQUEST_TIMED_OUT
+   */
   step(): boolean {
+    this.#endless.mustEnd();
     if (this.#activation !== null) return true;
     const arrived = this.#arrived.shift();
     if (arrived !== undefined) {
@@ -178,6 +184,7 @@ export class LocalOrchestrator {
     if (facts.length + effects.length === 0) return;
     for (const fact of facts) {
       if (fact.type !== "RunStarted") continue;
+      this.#endless.note(fact, this.now);
       const run = this.core.ledger.runs.of(fact.run.spec.workflowId);
       if (run !== undefined) this.#runs.set(fact.run.runId, run);
     }
@@ -211,6 +218,10 @@ export class LocalOrchestrator {
       }
       case "answerAsked":
         this.#asked.get(effect.askedId)?.(copy(effect.outcome));
+        return;
+      case "lookUpEnded":
+        // Nothing leaves memory here.
+        this.core.lookedUp(effect.parent, null, this.now);
         return;
       // Whoever waits for a task looks for itself; nobody listens to the rest.
       case "answerWaiters":

@@ -120,7 +120,8 @@ class LocalEnvironment implements TestEnvironment {
       },
       wait: (taskId) => this.#ended(taskId),
       result: async (taskId) => outputOf(await this.#ended(taskId)),
-      requestTimeoutMs: 0,
+      // Nobody is ever asked twice: an answer comes when there is one.
+      requestTimeoutMs: Number.POSITIVE_INFINITY,
     };
   }
 

@@ -33,6 +33,8 @@ interface Waiting {
   readonly resume: () => void;
   readonly giveUp: (why: Error) => void;
   readonly what: () => string;
+  /** How often the clock has jumped for it. */
+  jumps: number;
 }
 
 /** Taken before fake timers can be in their place. */
@@ -44,6 +46,9 @@ const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThi
  */
 const PATIENCE_MS = 1_000;
 
+/** Jumps of the clock after which what is waited for is not going to happen: something only ever goes round. */
+const JUMPS_MAX = 10_000;
+
 export class VirtualTime {
   readonly #driven: Driven;
   readonly #waiting = new Set<Waiting>();
@@ -54,7 +59,10 @@ export class VirtualTime {
     this.#driven = driven;
   }
 
-  /** @throws PerdureError REQUEST_TIMED_OUT where nothing is left that could make it so; `what` says of what */
+  /**
+   * @throws PerdureError REQUEST_TIMED_OUT where nothing is left that could make it so, or things go on for ever
+   *   without it; `what` says of what
+   */
   wait(isOver: () => boolean, time: Waiting["time"], what: () => string): Promise<void> {
     return this.#wait({ isOver, time, until: null, what });
   }
@@ -65,13 +73,13 @@ export class VirtualTime {
     return this.#wait({ isOver, time: "may pass", until, what: () => "the clock of the test" });
   }
 
-  #wait(waiting: Omit<Waiting, "resume" | "giveUp" | "whose">): Promise<void> {
+  #wait(waiting: Omit<Waiting, "resume" | "giveUp" | "whose" | "jumps">): Promise<void> {
     // What takes no time may as well happen at once.
     const whose = isInAttempt() && waiting.time === "may pass" ? "a mock's" : "the test's";
     return asleep(
       () =>
         new Promise<void>((resume, giveUp) => {
-          this.#waiting.add({ ...waiting, whose, resume, giveUp });
+          this.#waiting.add({ ...waiting, whose, resume, giveUp, jumps: 0 });
           this.#arrival.resolve();
           if (this.#state === "standing") void this.#run();
         }),
@@ -121,7 +129,17 @@ export class VirtualTime {
     const next = Math.min(...instants.map((at) => at ?? Number.POSITIVE_INFINITY));
     if (next === Number.POSITIVE_INFINITY) return false;
     this.#driven.now = Math.max(this.#driven.now, next);
+    for (const each of waiting) if (each.until === null) this.#countJump(each);
     return true;
+  }
+
+  #countJump(waiting: Waiting): void {
+    waiting.jumps += 1;
+    if (waiting.jumps <= JUMPS_MAX) return;
+    this.#waiting.delete(waiting);
+    const clock = new Date(this.#driven.now).toISOString();
+    const message = `the clock of this test environment jumped ${JUMPS_MAX} times, to ${clock}, while the test waited; ${waiting.what()}. Does the workflow go round for ever? Let time pass with env.sleep() instead, and look at it then.`;
+    waiting.giveUp(new PerdureError("REQUEST_TIMED_OUT", message));
   }
 
   async #nothingHappens(): Promise<boolean> {

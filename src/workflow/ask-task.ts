@@ -1,6 +1,6 @@
 /** Tasks for agents, and steps in the worker. */
 import type { Command } from "../protocol/command.js";
-import type { HistoryEvent } from "../protocol/history-event.js";
+import type { HistoryEvent, RetryState } from "../protocol/history-event.js";
 import type { Execution } from "../replay/execution.js";
 import { ask, given, msOf, nameOf, type Settle, unwatched, wrongInput } from "./ask.js";
 import type { CancellationScope } from "./cancellation-scope.js";
@@ -8,7 +8,7 @@ import type { StepContext, StepOptions } from "./context.js";
 import type { TaskDefinition, TaskOptions } from "./definition.js";
 import { ActivityFailure, CancelledFailure, errorOf } from "./failures.js";
 import { jsonCopy, namedCopy } from "./json-copy.js";
-import { check, type Schema } from "./standard-schema.js";
+import { check, readOutput, type Schema } from "./standard-schema.js";
 
 export function askTask(
   execution: Execution,
@@ -34,7 +34,7 @@ export function askTask(
         hearEnd(event, name, settle);
         return;
       }
-      const result = check(output, event.output);
+      const result = check(output, readOutput(output, event.output));
       if (result.ok) settle.resolve(result.value);
       else {
         const cause = wrongInput(`the output of task ${name} is wrong: ${result.message}`);
@@ -87,7 +87,7 @@ function hearEnd(event: HistoryEvent, name: string, settle: Settle<unknown>): vo
   }
 }
 
-function activityFailure(activityType: string, retryState: string, cause: Error): ActivityFailure {
+function activityFailure(activityType: string, retryState: RetryState, cause: Error): ActivityFailure {
   return new ActivityFailure(`${activityType} failed: ${cause.message}`, { activityType, retryState, cause });
 }
 

@@ -5,8 +5,13 @@ import { ask, msOf, unwatched } from "./ask.js";
 import { CancellationScope } from "./cancellation-scope.js";
 import { CancelledFailure } from "./failures.js";
 
+/** A deadline may have passed before it is waited for: `deadline - Date.now()` is then over at once, and no mistake. */
+function waitMs(duration: Duration, what: string): number {
+  return msOf(typeof duration === "number" && duration < 0 ? 0 : duration, what);
+}
+
 export function sleep(execution: Execution, scope: CancellationScope, duration: Duration): Promise<void> {
-  const durationMs = msOf(duration, "the duration of a sleep");
+  const durationMs = waitMs(duration, "the duration of a sleep");
   return ask<void>(execution, scope, {
     command: (seq) => ({ type: "StartTimer", seq, durationMs }),
     hear: (event, settle) => {
@@ -60,7 +65,8 @@ export async function condition(
   timeout: Duration | undefined,
 ): Promise<boolean> {
   if (scope.reason !== null) throw scope.reason;
-  if (holds()) return true;
+  // What never comes to an end is left where it is; the activation has failed over it.
+  if (holds()) return execution.noteMet() || (await new Promise<never>(() => undefined));
   if (timeout === undefined) return await untilTrue(execution, scope, holds);
   const race = new CancellationScope("cancellable");
   try {
@@ -76,7 +82,7 @@ export async function condition(
 export async function withTimeout<T>(execution: Execution, timeout: Duration, code: () => Promise<T>): Promise<T> {
   const timing = new CancellationScope("cancellable");
   const scope = new CancellationScope("cancellable");
-  const reason = new CancelledFailure(`cancelled after ${msOf(timeout, "the time-out")} ms`);
+  const reason = new CancelledFailure(`cancelled after ${waitMs(timeout, "the time-out")} ms`);
   sleep(execution, timing, timeout).then(
     () => scope.cancel(reason),
     () => undefined,

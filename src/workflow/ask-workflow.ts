@@ -5,10 +5,10 @@ import type { Execution } from "../replay/execution.js";
 import { ask, given, msOf, nameOf, type Settle, unwatched, workflowIdOf, wrongInput } from "./ask.js";
 import type { CancellationScope } from "./cancellation-scope.js";
 import type { ChildHandle, ChildOptions, ExternalHandle } from "./context.js";
-import type { AnyWorkflow } from "./definition.js";
+import type { AnyWorkflow, WorkflowDeclaration } from "./definition.js";
 import { CancelledFailure, ChildWorkflowFailure, errorOf, TerminatedFailure, TimeoutFailure } from "./failures.js";
 import { jsonCopy, namedCopy } from "./json-copy.js";
-import { check } from "./standard-schema.js";
+import { check, readOutput, type Schema } from "./standard-schema.js";
 
 /** Who asks: in which run, and in which scope it is each time it does. */
 export interface Asker {
@@ -54,7 +54,8 @@ function beginChild(
 ): Promise<StartedChild> {
   const { execution } = asker;
   const workflowType = typeof definition === "string" ? definition : definition.name;
-  const checked = check(typeof definition === "string" ? undefined : definition.declared.input, input);
+  const declared: WorkflowDeclaration = typeof definition === "string" ? {} : definition.declared;
+  const checked = check(declared.input, input);
   if (!checked.ok) return Promise.reject(wrongInput(`the input of child ${workflowType} is wrong: ${checked.message}`));
   const type = options.cancellationType ?? "waitCancellationCompleted";
   let workflowId = options.workflowId ?? "";
@@ -73,7 +74,7 @@ function beginChild(
       },
       hear: (event, settle) => {
         if (event.type === "ChildWorkflowExecutionStarted") resolve({ runId: event.runId, workflowId, result });
-        else hearChildEnd(event, settle, failed);
+        else hearChildEnd(event, declared.output, settle, failed);
       },
       cancel: (_seq, reason, settle) => {
         const giveUp = (): void => settle.reject(failed(reason));
@@ -117,10 +118,15 @@ function startCommand(
   };
 }
 
-function hearChildEnd(event: HistoryEvent, settle: Settle<unknown>, failed: (cause: Error) => Error): void {
+function hearChildEnd(
+  event: HistoryEvent,
+  output: Schema | undefined,
+  settle: Settle<unknown>,
+  failed: (cause: Error) => Error,
+): void {
   switch (event.type) {
     case "ChildWorkflowExecutionCompleted":
-      settle.resolve(event.output);
+      settle.resolve(readOutput(output, event.output));
       return;
     case "ChildWorkflowExecutionFailed":
     case "StartChildWorkflowExecutionFailed":

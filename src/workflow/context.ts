@@ -82,7 +82,12 @@ export interface StepContext {
 }
 
 type Names<Declared> = Declared extends Readonly<Record<string, unknown>> ? Extract<keyof Declared, string> : never;
-type Declaration<Declared, Name> = Name extends keyof Declared ? Declared[Name] : never;
+// Of each member of a union: what a context that declares nothing in particular may declare is also `undefined`.
+type Declaration<Declared, Name> = Declared extends unknown
+  ? Name extends keyof Declared
+    ? Declared[Name]
+    : never
+  : never;
 type MessageInput<M> = M extends { readonly input: infer S extends Schema } ? OutputOf<S> : unknown;
 type MessageOutput<M> = M extends { readonly output: infer S extends Schema } ? InputOf<S> : unknown;
 

@@ -72,11 +72,19 @@ export type WorkflowResult<Declared extends WorkflowDeclaration> = Declared["out
   ? InputOf<Declared["output"]>
   : unknown;
 
+/**
+ * The code of a workflow. A conditional type, so that TypeScript has looked at the declaration before it looks at what the
+ * code returns: `return { status: "done" }` fits a literal then, and `return [1, "a"]` a tuple.
+ */
+type WorkflowCode<Declared extends WorkflowDeclaration> = Declared extends WorkflowDeclaration
+  ? (context: WorkflowContext<Declared>, input: OutputOf<Declared["input"]>) => Promise<WorkflowResult<Declared>>
+  : never;
+
 /** Declares a workflow. The code must be deterministic: what is not goes into `ctx.step` or `ctx.task`. */
 export function workflow<const Declared extends WorkflowDeclaration>(
   name: string,
   declared: Declared,
-  code: (context: WorkflowContext<Declared>, input: OutputOf<Declared["input"]>) => Promise<WorkflowResult<Declared>>,
+  code: WorkflowCode<Declared>,
 ): WorkflowDefinition<Declared> {
   return { kind: "workflow", name, declared, code };
 }

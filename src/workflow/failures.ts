@@ -3,6 +3,7 @@
  * not by class, so that two copies of this package in one process understand each other.
  */
 import type { Failure } from "../protocol/failure.js";
+import { RetryState } from "../protocol/history-event.js";
 import { FAILURE_MESSAGE_MAX, FAILURE_STACK_MAX } from "../protocol/limits.js";
 
 const KIND = Symbol.for("perdure.workflow.failure");
@@ -48,9 +49,10 @@ export class ApplicationFailure extends WorkflowFailure {
 export class ActivityFailure extends WorkflowFailure {
   override readonly name = "ActivityFailure";
   readonly activityType: string;
-  readonly retryState: string;
+  /** Why there was no further attempt. */
+  readonly retryState: RetryState;
 
-  constructor(message: string, options: { activityType: string; retryState: string; cause: unknown }) {
+  constructor(message: string, options: { activityType: string; retryState: RetryState; cause: unknown }) {
     super("activity", message, options.cause);
     this.activityType = options.activityType;
     this.retryState = options.retryState;
@@ -77,11 +79,14 @@ export class CancelledFailure extends WorkflowFailure {
   }
 }
 
+export type TimeoutType = "startToClose" | "heartbeat" | "scheduleToStart" | "scheduleToClose" | "workflow";
+
 export class TimeoutFailure extends WorkflowFailure {
   override readonly name = "TimeoutFailure";
-  readonly timeoutType: string;
+  /** Of a task which of its time-outs; `workflow` is a child's. */
+  readonly timeoutType: TimeoutType;
 
-  constructor(message: string, timeoutType: string) {
+  constructor(message: string, timeoutType: TimeoutType) {
     super("timeout", message);
     this.timeoutType = timeoutType;
   }
@@ -107,7 +112,7 @@ function kindOf(error: unknown): Kind | null {
 }
 
 /** Types of failures that the engine itself found, and what timed out. */
-const timeoutTypes: Readonly<Record<string, string>> = {
+const timeoutTypes: Readonly<Record<string, TimeoutType>> = {
   TASK_TIMED_OUT: "startToClose",
   TASK_HEARTBEAT_TIMED_OUT: "heartbeat",
   TASK_SCHEDULE_TO_START_TIMED_OUT: "scheduleToStart",
@@ -140,9 +145,10 @@ function applicationFailure(failure: Failure, cause: Error | undefined): Applica
 /** What failed in the run that the failure came from: a task, a step, a child. */
 function withPlace({ type, message, details }: Failure, cause: Error | undefined): Error | null {
   const place = (details ?? {}) as Readonly<Record<string, unknown>>;
-  const { activityType, retryState, workflowId, workflowType } = place;
-  if (type === "ActivityFailure" && typeof activityType === "string" && typeof retryState === "string") {
-    return new ActivityFailure(message, { activityType, retryState, cause });
+  const { activityType, workflowId, workflowType } = place;
+  const retryState = RetryState.safeParse(place["retryState"]);
+  if (type === "ActivityFailure" && typeof activityType === "string" && retryState.success) {
+    return new ActivityFailure(message, { activityType, retryState: retryState.data, cause });
   }
   if (type === "ChildWorkflowFailure" && typeof workflowId === "string" && typeof workflowType === "string") {
     return new ChildWorkflowFailure(message, { workflowId, workflowType, cause });

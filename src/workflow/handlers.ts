@@ -150,6 +150,10 @@ export class Handlers {
     const { updateId, name } = update;
     const declared = this.#declared.updates?.[name];
     const inputOf = (given: unknown): unknown => checked(declared?.input, given, `the input of update ${name}`);
+    const outputOf = (given: unknown): unknown => {
+      const what = `the output of update ${name}`;
+      return jsonCopy(checked(declared?.output, given, what), what) ?? null;
+    };
     const { validate } = handler;
     let input: unknown;
     try {
@@ -166,12 +170,10 @@ export class Handlers {
     this.#run.tell({ type: "AcceptUpdate", updateId });
     await this.#counted(async () => {
       try {
-        const output = checked(declared?.output, await handler.handle(input), `the output of update ${name}`);
-        this.#run.tell({
-          type: "CompleteUpdate",
-          updateId,
-          output: jsonCopy(output, `the output of update ${name}`) ?? null,
-        });
+        const returned = handler.handle(input);
+        // What is there at once is copied at once: a handler that runs right behind this one may change it.
+        const output = isThenable(returned) ? outputOf(await returned) : await outputOf(returned);
+        this.#run.tell({ type: "CompleteUpdate", updateId, output });
       } catch (thrown) {
         // An update's failure is its caller's affair; what concerns the run goes on to it.
         if (isBrokenCode(thrown) || thrown instanceof ContinueAsNew) throw thrown;
@@ -196,7 +198,7 @@ function namesOf(handlers: ReadonlyMap<string, unknown>): string {
 
 /** @throws ApplicationFailure for a promise, whatever becomes of it */
 function synchronous(returned: unknown, type: string, what: string): unknown {
-  if (typeof returned !== "object" || returned === null || !("then" in returned)) return returned;
+  if (!isThenable(returned)) return returned;
   void unwatched(Promise.resolve(returned));
   throw new ApplicationFailure(`${what} is asynchronous; it may only look at what is there`, { type });
 }
@@ -205,4 +207,8 @@ function checked(schema: Schema | undefined, value: unknown, what: string): unkn
   const result = check(schema, value);
   if (result.ok) return result.value;
   throw new ApplicationFailure(`${what} is wrong: ${result.message}`, { type: "INVALID_INPUT", nonRetryable: true });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value;
 }

@@ -2,7 +2,15 @@
  * An xstate machine as a durable workflow: its events are signals, `after` is a durable timer, invoked actors are tasks,
  * and its snapshot is what the run stands at. The same machine that is drawn and tested elsewhere runs here.
  */
-import { type AnyActorLogic, type AnyStateMachine, createActor, fromPromise, type OutputFrom, toPromise } from "xstate";
+import {
+  type AnyActor,
+  type AnyActorLogic,
+  type AnyStateMachine,
+  createActor,
+  fromPromise,
+  type OutputFrom,
+  toPromise,
+} from "xstate";
 import type { WorkflowContext } from "./context.js";
 import { type TaskDefinition, type WorkflowDeclaration, type WorkflowDefinition, workflow } from "./definition.js";
 import type { RunContext } from "./run-context.js";
@@ -24,7 +32,8 @@ interface MachineDeclaration extends WorkflowDeclaration {
 
 /**
  * The workflow's input is the machine's, its output the machine's; the query `snapshot` answers with value, context and
- * status. A signal is sent as the event of its name, with the fields of what it carries.
+ * status. A signal is sent as the event of its name, with the fields of what it carries. Cancelling the run cancels what
+ * is invoked, and ends it where the machine only waits.
  */
 export function machine<Machine extends AnyStateMachine>(
   name: string,
@@ -49,8 +58,25 @@ export function machine<Machine extends AnyStateMachine>(
       if (type.includes("*")) continue;
       context.onSignal(type, (fields) => actor.send({ ...(fields as object), type } as never));
     }
+    await ended(ctx as unknown as WorkflowContext, actor);
     return (await toPromise(actor)) as OutputFrom<Machine>;
   });
+}
+
+/**
+ * Until the machine is done. When the run is cancelled, what is invoked is, and the machine sees that as its error and may
+ * clean up with other actors; once it only waits, for an event or its time, the run ends.
+ */
+async function ended(ctx: WorkflowContext, actor: AnyActor): Promise<void> {
+  const hasEnded = () => actor.getSnapshot().status !== "active";
+  const isBusy = () =>
+    Object.values<AnyActor>(actor.getSnapshot().children).some((child) => child.getSnapshot().status === "active");
+  try {
+    await ctx.condition(hasEnded);
+  } catch (cancelled) {
+    await ctx.nonCancellable(() => ctx.condition(() => hasEnded() || !isBusy()));
+    if (!hasEnded()) throw cancelled;
+  }
 }
 
 function logicOf(ctx: WorkflowContext, code: MachineActor): AnyActorLogic {

@@ -130,9 +130,8 @@ export class RunContext {
     this.#handlers.onUpdate(name, { handle, validate });
   }
 
-  allHandlersFinished(): boolean {
-    return this.#handlers.allFinished;
-  }
+  /** Bound, because it is what one hands to `condition`. */
+  readonly allHandlersFinished = (): boolean => this.#handlers.allFinished;
 
   child(definition: AnyWorkflow | string, input?: unknown, options?: ChildOptions): Promise<unknown> {
     return runChild(this.#asker, definition, input, options);

@@ -37,6 +37,15 @@ export function check(schema: Schema | undefined, value: unknown): Checked<unkno
   return { ok: false, message: validated.issues.map(describe).join("; ") };
 }
 
+/**
+ * An output as its reader's type has it. JSON knows no `undefined`, so where code gave nothing, null was recorded; it
+ * is `undefined` again for a schema that takes that and no null: `z.void()`, `z.string().optional()`.
+ */
+export function readOutput(schema: Schema | undefined, recorded: unknown): unknown {
+  if (recorded !== null || schema === undefined) return recorded;
+  return !check(schema, null).ok && check(schema, undefined).ok ? undefined : null;
+}
+
 function describe({ message, path }: Issue): string {
   const name = (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
   return name === "" ? message : `${name}: ${message}`;

@@ -155,4 +155,5 @@ it("adds up what the attempts of a task cost", () => {
   engine.handIn(engine.resultOf("t-1", { usage }));
   const sum = { cost: 0.5, tokens: { input: 20, output: 4 } };
   expect([engine.task("t-1").usage, engine.core.status().usage]).toEqual([{ ...sum, model: "m" }, sum]);
+  expect(engine.core.status().agentStatuses.map((agent) => agent.usage)).toEqual([sum]);
 });

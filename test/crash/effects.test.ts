@@ -31,6 +31,13 @@ const waiting = workflow(
   },
 );
 
+/** Has a child that must not have been there before. */
+const parent = workflow("parent", {}, async (ctx, input: unknown) =>
+  typeof input === "string"
+    ? await ctx.child("parent", 1, { workflowId: "t-2", idReusePolicy: "rejectDuplicate" })
+    : input,
+);
+
 const echo = (_: unknown, input: unknown) => input;
 
 async function givenHeldTask(scene: Scene): Promise<Held> {
@@ -104,6 +111,15 @@ const scenarios = {
         const { output } = await scene.askWorkflow("Query", { taskId: "t-1", name: "doubled" });
         await scene.askWorkflow("Signal", { taskId: "t-1", name: "go" });
         return { output, end: endOf(await scene.untilEnded("t-1")) };
+      };
+    },
+  },
+  lookUpEnded: {
+    prepare: async (scene) => {
+      await scene.startWorker("w-1", [parent]);
+      return async () => {
+        await scene.submit({ taskId: "t-1", type: "workflow:parent", input: "in" });
+        return { end: endOf(await scene.untilEnded("t-1")) };
       };
     },
   },

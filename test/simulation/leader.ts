@@ -208,6 +208,7 @@ export class Leader extends Process {
         this.#surroundings.order(effect);
         return;
       case "answerAsked":
+      case "lookUpEnded":
         // No workflows are simulated here, so nobody asks them.
         return;
       case "answerWaiters": {

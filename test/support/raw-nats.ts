@@ -70,15 +70,15 @@ export class RawNats implements AsyncDisposable {
     });
   }
 
+  /** A token stands before the host: `nats://secret@127.0.0.1:4222`. */
   static async connect(url: string): Promise<RawNats> {
-    const { hostname, port } = new URL(url);
+    const { hostname, port, username: token } = new URL(url);
     const socket = connectSocket({ host: hostname, port: Number(port), noDelay: true });
     await once(socket, "connect");
     const nats = new RawNats(socket);
     await untilSome("the server introduces itself", () => (Object.keys(nats.info).length > 0 ? true : null));
-    nats.#write(
-      `CONNECT ${JSON.stringify({ verbose: false, pedantic: false, headers: true, no_responders: true, lang: "hand" })}\r\n`,
-    );
+    const options = { verbose: false, pedantic: false, headers: true, no_responders: true, lang: "hand" };
+    nats.#write(`CONNECT ${JSON.stringify(token === "" ? options : { ...options, auth_token: token })}\r\n`);
     await nats.flush();
     return nats;
   }
@@ -101,7 +101,7 @@ export class RawNats implements AsyncDisposable {
   }
 
   /** Counts from the next message that the server gets after this call; `flush` waits until it does. */
-  subscribe(subject: string): RawSubscription {
+  subscribe(subject: string, { queue }: { readonly queue?: string } = {}): RawSubscription {
     const sid = String(this.#nextSid);
     this.#nextSid += 1;
     const subscription = new RawSubscription(subject, () => {
@@ -109,7 +109,7 @@ export class RawNats implements AsyncDisposable {
       this.#write(`UNSUB ${sid}\r\n`);
     });
     this.#subscriptions.set(sid, subscription);
-    this.#write(`SUB ${subject} ${sid}\r\n`);
+    this.#write(`SUB ${subject}${queue === undefined ? "" : ` ${queue}`} ${sid}\r\n`);
     return subscription;
   }
 

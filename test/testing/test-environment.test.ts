@@ -75,7 +75,7 @@ test("what is never going to happen is not waited for: it says what the run wait
   await expect(unmocked.result()).rejects.toMatchObject({
     code: "REQUEST_TIMED_OUT",
     message: expect.stringMatching(
-      /^nothing is going to happen any more in this test environment, and workflow-1 is running: it waits for task r[\w-]+ \(remind\), which no agent has capability remind/,
+      /^nothing is going to happen any more in this test environment, and workflow-1 is running: it waits for task r[\w-]+ \(remind\): no agent has capability remind/,
     ),
   });
   // Nothing is lost by it.
@@ -158,4 +158,39 @@ test("a worker without memory replays each time, which shows code that is not de
   const forgetful = testEnvironment({ workflows: [careless], maxCachedRuns: 0, logger });
   const run = await forgetful.start(careless, undefined);
   await expect(run.result()).rejects.toThrow(/NONDETERMINISM/);
+});
+
+test("a chain of runs that never waits is not gone after for ever: it is named", async () => {
+  const restless = workflow("restless", {}, (ctx) => ctx.continueAsNew());
+  const env = testEnvironment({ workflows: [restless] });
+  const endless = {
+    code: "REQUEST_TIMED_OUT",
+    message: expect.stringMatching(
+      /^workflow workflow-1 \("restless"\) continued as new 1000 times while the clock of this test environment stood at 2025-01-01T00:00:00.000Z/,
+    ),
+  };
+  await expect(env.start(restless, undefined)).rejects.toMatchObject(endless);
+  await expect(env.sleep("1h")).rejects.toMatchObject(endless);
+});
+
+test("an update may take days of the test's clock, and one that nobody will finish is not waited for", async () => {
+  const shop = workflow(
+    "shop",
+    { updates: { order: { input: z.int(), output: z.int() } }, signals: { close: z.void() } },
+    async (ctx) => {
+      ctx.onUpdate("order", async (days) => {
+        if (days > 0) await ctx.sleep(days * 86_400_000);
+        else await ctx.condition(() => false);
+        return days;
+      });
+      await ctx.signal("close");
+    },
+  );
+  const env = testEnvironment({ workflows: [shop] });
+  const run = await env.start(shop, undefined);
+  expect(await run.update("order", 30)).toBe(30);
+  await expect(run.update("order", 0)).rejects.toMatchObject({
+    code: "REQUEST_TIMED_OUT",
+    message: expect.stringMatching(/update order is not finished/),
+  });
 });

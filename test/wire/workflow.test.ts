@@ -1,4 +1,5 @@
 /** Workflows over the wire contract alone: a client and a worker that share no code with the engine. */
+import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
 import { useNats } from "../support/nats.js";
 import { until } from "../support/until.js";
@@ -106,6 +107,72 @@ it("answers an update when it is completed, and asked again with the same outcom
   await engine.restart();
   await worker.register({ capabilities: ["workflow:order"], maxConcurrentTasks: 10 });
   expect(await engine.ask("workflow.update", update)).toMatchObject({ stage: "completed", output: 8 });
+});
+
+it("answers an update again when its run has closed and left memory: with its outcome, or that it has none", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWaiting(engine);
+  const ask = (updateId: string) => engine.ask("workflow.update", { taskId: "o-1", name: "change", updateId });
+  const asked = ask("u-1");
+  const assigned = await worker.nextTask();
+  const left = ask("u-2");
+  const commands = [
+    { type: "AcceptUpdate", updateId: "u-1" },
+    { type: "CompleteUpdate", updateId: "u-1", output: 8 },
+  ];
+  worker.result(assigned, answerOf(commands));
+  expect(await asked).toMatchObject({ stage: "completed", output: 8 });
+  worker.result(await worker.nextTask(), answerOf([{ type: "AcceptUpdate", updateId: "u-2" }, complete]));
+  expect(await left).toMatchObject({ error: { code: "NOT_READY" } });
+  await engine.restart();
+  expect(await ask("u-1")).toMatchObject({ stage: "completed", output: 8 });
+  expect(await ask("u-2")).toMatchObject({ error: { code: "NOT_READY" } });
+  expect(await ask("u-3")).toMatchObject({ error: { code: "NOT_FOUND" } });
+});
+
+it("knows a signal-with-start again when the run that it signalled has closed and left memory", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWaiting(engine);
+  const task = { type: "workflow:order", taskId: "o-1", input: 3, signal: { name: "poke" } };
+  const messageId = randomUUID();
+  const again = () => engine.submit(task, { messageId });
+  expect(await again()).toMatchObject({ taskId: "o-1" });
+  worker.result(await worker.nextTask(), answerOf([complete]));
+  expect(await engine.wait("o-1")).toMatchObject({ state: "completed" });
+  expect(await again()).toMatchObject({ taskId: "o-1" });
+  await engine.restart();
+  expect(await again()).toMatchObject({ taskId: "o-1" });
+  expect(await engine.get("o-1")).toMatchObject({ state: "completed" });
+  await engine.submitted(task);
+  expect(await engine.get("o-1")).toMatchObject({ state: "running" });
+});
+
+it("starts no child under the id of a workflow that ended and left memory, where its policy forbids it", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWorker(engine);
+  await engine.submitted({ type: "workflow:order", taskId: "c-1" });
+  worker.result(await worker.nextTask(), answerOf([complete]));
+  await engine.wait("c-1");
+  await engine.restart();
+  await worker.register({ capabilities: ["workflow:order"], maxConcurrentTasks: 10 });
+  await engine.submitted({ type: "workflow:order", taskId: "o-1" });
+  const child = {
+    type: "StartChildWorkflow",
+    workflowId: "c-1",
+    workflowType: "order",
+    parentClosePolicy: "terminate",
+  };
+  const commands = [
+    { ...child, seq: 1, idReusePolicy: "rejectDuplicate" },
+    { ...child, seq: 2 },
+  ];
+  worker.result(await worker.nextTask(), answerOf(commands.slice(0, 1)));
+  const assigned = await worker.nextTask();
+  expect(activationOf(assigned)["events"]).toMatchObject([
+    { type: "StartChildWorkflowExecutionFailed", seq: 1, failure: { type: "WORKFLOW_ALREADY_STARTED" } },
+  ]);
+  worker.result(assigned, answerOf(commands.slice(1)));
+  expect(await engine.get("c-1")).toMatchObject({ state: "running" });
 });
 
 it("asks the code to stop, and ends cancelled when it agrees", async () => {

@@ -122,3 +122,40 @@ test("what was pending is dropped, and a wrong input fails the next run", async 
   const run = await env.start(strict, 0).catch((reason: unknown) => reason as never);
   expect(await failureOf(run)).toMatchObject({ type: "INVALID_INPUT" });
 });
+
+test("code that acts on the suggestion to continue as new is told the same in a replay", async () => {
+  const long = workflow("long", { signals: { go: z.void() }, queries: { n: {} } }, async (ctx) => {
+    ctx.onQuery("n", () => ctx.info.historyLength);
+    for (let n = 0; n < 10_240; n += 1) ctx.upsertMemo({ n });
+    await ctx.signal("go");
+    if (!ctx.info.continueAsNewSuggested) return "too soon";
+    await ctx.step("save", () => "what there is");
+    await ctx.signal("go");
+    return "saved";
+  });
+  const env = lab(long);
+  const run = await env.start(long, undefined);
+  await run.signal("go");
+  await env.deploy([long]);
+  await run.signal("go");
+  expect(await run.result()).toBe("saved");
+});
+
+test("an update that is asked again when its run has gone on as another one is a new update there", async () => {
+  const hourly = workflow("hourly", { updates: { add: { input: z.int(), output: z.int() } } }, async (ctx) => {
+    let sum = 0;
+    ctx.onUpdate("add", (n) => {
+      sum += n;
+      return sum;
+    });
+    await ctx.condition(() => sum > 3);
+    await ctx.condition(ctx.allHandlersFinished);
+    ctx.continueAsNew();
+  });
+  const env = lab(hourly);
+  const run = await env.start(hourly, undefined);
+  expect(await run.update("add", 2, { updateId: "u" })).toBe(2);
+  expect(await run.update("add", 2, { updateId: "u" })).toBe(2);
+  expect(await run.update("add", 3, { updateId: "v" })).toBe(5);
+  expect(await run.update("add", 3, { updateId: "v" })).toBe(3);
+});

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { Deferred } from "../../src/deferred.js";
 import { workflow } from "../../src/index.js";
+import type { WorkflowContext } from "../../src/workflow/context.js";
 import { lab, typesOf } from "./lab.js";
 
 const declared = { signals: { go: z.string() } } as const;
@@ -53,7 +54,7 @@ test("a stuck run says why, is tried again with growing pauses, loses nothing, a
   expect(tries).toBeLessThan(14);
   expect(await run.describe()).toMatchObject({
     state: "stuck",
-    reason: expect.stringMatching(/^is stuck since .* s \(WORKFLOW_TASK_FAILED: TypeError: Cannot read properties/),
+    reason: expect.stringMatching(/^is stuck since 1 h \(WORKFLOW_TASK_FAILED: TypeError: Cannot read properties/),
   });
   const before = await typesOf(run);
   await expect(run.result()).rejects.toMatchObject({ code: "NOT_READY", message: expect.stringMatching(/mended/) });
@@ -167,4 +168,33 @@ test("code that goes on outside of an activation is held too", async () => {
     }),
   ]);
   expect(await run.describe()).toMatchObject({ state: "running" });
+});
+
+test.each([
+  [
+    "a condition that always holds",
+    async (ctx: Pick<WorkflowContext, "condition">) => {
+      for (;;) await ctx.condition(() => true);
+    },
+  ],
+  [
+    "conditions that make each other true",
+    async (ctx: Pick<WorkflowContext, "condition">) => {
+      let turn = 0;
+      const player = async (mine: number) => {
+        for (;;) {
+          await ctx.condition(() => turn % 2 === mine);
+          turn += 1;
+        }
+      };
+      await Promise.all([player(0), player(1)]);
+    },
+  ],
+])("code that goes round for ever in one activation is held: %s", async (_what, code) => {
+  const spinning = workflow("spinning", {}, code);
+  const env = lab(spinning);
+  const run = await env.start(spinning, undefined);
+  await expect(run.result()).rejects.toThrow(/went on from conditions 20000 times in one activation/);
+  await env.deploy([workflow("spinning", {}, async () => await Promise.resolve("mended"))]);
+  expect(await run.result()).toBe("mended");
 });

@@ -70,6 +70,10 @@ const order = workflow(
 
 // @ts-expect-error: a wrong output
 workflow("wrong", { output: z.number() }, async () => await Promise.resolve("text"));
+const Verdict = z.object({ status: z.literal("done"), at: z.tuple([z.string(), z.number()]) });
+workflow("literal", { output: Verdict }, async () => await Promise.resolve({ status: "done", at: ["a", 1] }));
+// @ts-expect-error: a wrong literal
+workflow("wrong", { output: Verdict }, async () => await Promise.resolve({ status: "begun", at: ["a", 1] }));
 // @ts-expect-error: no such declaration
 workflow("wrong", { inputs: z.number() }, async () => await Promise.resolve());
 

@@ -35,7 +35,7 @@ function agentLines(status: SystemStatusReply, style: Style): readonly string[] 
   const sorted = [...agentStatuses].sort((a, b) => (a.agentId < b.agentId ? -1 : 1));
   const more = remark(status);
   return [
-    ...tableLines(sorted, columnsAt(timestamp), style),
+    ...tableLines(sorted, [...columnsAt(timestamp), ...usageColumnsFor(sorted)], style),
     ...(more === undefined ? [] : [style.paint("dim", more)]),
   ];
 }
@@ -55,5 +55,22 @@ function columnsAt(now: number): readonly Column<AgentView>[] {
     },
     { heading: "capabilities", cell: (agent) => agent.capabilities.join(", "), givesWay: 1, widthMin: 12 },
     { heading: "reason", cell: (agent) => agent.reason ?? "", givesWay: 2, widthMin: 20 },
+  ];
+}
+
+/** Most fleets have no agent that costs anything. */
+function usageColumnsFor(agents: readonly AgentView[]): readonly Column<AgentView>[] {
+  if (agents.every(({ usage }) => usage === undefined)) return [];
+  return [
+    {
+      heading: "cost",
+      cell: ({ usage }) => (usage === undefined ? "" : `$${usage.cost.toFixed(4)}`),
+      align: "right",
+    },
+    {
+      heading: "tokens",
+      cell: ({ usage }) => (usage === undefined ? "" : `${usage.tokens.input} in, ${usage.tokens.output} out`),
+      givesWay: 6,
+    },
   ];
 }

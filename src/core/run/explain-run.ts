@@ -2,6 +2,7 @@
 import type { TaskId } from "../../protocol/ids.js";
 import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
+import { lasting } from "../time-phrase.js";
 
 const NAMED_MAX = 3;
 
@@ -14,12 +15,12 @@ export function explainRun(
   const { stuck, notBefore, runId } = record;
   if (stuck !== null) {
     const next =
-      stuck.retryAt === null ? "it is being tried again" : `it is tried again in ${seconds(stuck.retryAt - now)}`;
-    return `is stuck since ${seconds(now - stuck.since)} (${stuck.failure.type}: ${stuck.failure.message}); ${next}, and at once when a worker registers`;
+      stuck.retryAt === null ? "it is being tried again" : `it is tried again in ${lasting(stuck.retryAt - now)}`;
+    return `is stuck since ${lasting(now - stuck.since)} (${stuck.failure.type}: ${stuck.failure.message}); ${next}, and at once when a worker registers`;
   }
-  if (notBefore !== null) return `starts run ${record.attempt} of its retry policy in ${seconds(notBefore - now)}`;
+  if (notBefore !== null) return `starts run ${record.attempt} of its retry policy in ${lasting(notBefore - now)}`;
   const activation = taskOf(runId);
-  if (activation !== undefined) return `has news for its code, which ${explainTask(activation)}`;
+  if (activation !== undefined) return `has news for its code${standing(activation, explainTask)}`;
   const waits = waitsOf(record, now, explainTask, taskOf);
   if (waits.length === 0) return "waits for a signal, an update or a cancellation";
   const named = waits.slice(0, NAMED_MAX).join("; ");
@@ -35,7 +36,7 @@ function waitsOf(
 ): string[] {
   const about = (what: string, taskId: TaskId): string => {
     const task = taskOf(taskId);
-    return task === undefined ? what : `${what}, which ${explainTask(task)}`;
+    return task === undefined ? what : `${what}${standing(task, explainTask)}`;
   };
   const soonest = Object.values(timers).sort((a, b) => a - b);
   return [
@@ -43,8 +44,11 @@ function waitsOf(
     ...Object.entries(steps).map(([seq, name]) => about(`step "${name}"`, `${runId}-s${seq}` as TaskId)),
     ...Object.values(children).map(({ workflowId, workflowType }) => `child ${workflowId} (${workflowType})`),
     ...Object.values(externals).map((workflowId) => `the answer of workflow ${workflowId}`),
-    ...soonest.map((fireAt) => `a timer that fires in ${seconds(fireAt - now)}`),
+    ...soonest.map((fireAt) => `a timer that fires in ${lasting(fireAt - now)}`),
   ];
 }
 
-const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+/** Of what waits for an agent, the sentence is about the agents. */
+function standing(task: TaskRecord, explainTask: (task: TaskRecord) => string): string {
+  return `${task.state === "queued" ? ": " : ", which "}${explainTask(task)}`;
+}

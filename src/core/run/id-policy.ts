@@ -17,11 +17,28 @@ export interface IdPolicies {
   readonly idConflictPolicy?: IdConflictPolicy | undefined;
 }
 
-/** @param existing the workflow that has the id, open or ended */
-export function idVerdict(existing: TaskRecord, spec: TaskSpec, policies: IdPolicies): IdVerdict {
+/**
+ * @param existing the workflow that has the id, open or ended
+ * @param lastRunHadSignal whether the last run of one that has ended was sent the signal of this very request
+ */
+export function idVerdict(
+  existing: TaskRecord,
+  spec: TaskSpec,
+  policies: IdPolicies,
+  lastRunHadSignal: boolean,
+): IdVerdict {
   // Asked again, it is the same request, whatever became of it meanwhile.
   if (existing.spec.requestId === spec.requestId) return { kind: "existing" };
-  return endedStates.has(existing.state) ? ofClosed(existing, spec, policies) : ofOpen(existing, spec, policies);
+  if (!endedStates.has(existing.state)) return ofOpen(existing, spec, policies);
+  return lastRunHadSignal ? { kind: "existing" } : ofClosed(existing, spec, policies);
+}
+
+/**
+ * The id of the signal that came with a start, if it is the request's own: one that the sender chose may come with
+ * another request for reasons of its own.
+ */
+export function ownSignalIdOf({ run, requestId }: TaskSpec): string | null {
+  return requestId !== undefined && run?.signal?.signalId === requestId ? requestId : null;
 }
 
 function ofOpen(existing: TaskRecord, spec: TaskSpec, { idConflictPolicy, idReusePolicy }: IdPolicies): IdVerdict {

@@ -5,16 +5,18 @@ import type { Command, CommandOf } from "../../protocol/command.js";
 import type { Failure } from "../../protocol/failure.js";
 import type { NewHistoryEvent } from "../../protocol/history-event.js";
 import type { AgentId, RunId } from "../../protocol/ids.js";
-import { HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
+import { HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARNING, PENDING_BYTES_MAX } from "../../protocol/limits.js";
 import type { RunChange, RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { recordCommand } from "./command-event.js";
 import { activityTaskId, stepSpec, stepTaskId } from "./member-specs.js";
+import { pendingBytesWith } from "./pending-room.js";
 import { closes, isClosed, type OpenRun } from "./run-book.js";
 import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
+import type { RunReplies } from "./run-replies.js";
 import { STUCK_QUERIES_FAIL } from "./run-requests.js";
 
 /** A step that the worker began by itself and has not finished. */
@@ -26,12 +28,14 @@ interface BegunStep {
 export class RunAnswers {
   readonly #ledger: Ledger;
   readonly #inbox: RunInbox;
+  readonly #replies: RunReplies;
   readonly #close: RunClose;
   readonly #chance: Chance;
 
-  constructor(ledger: Ledger, inbox: RunInbox, close: RunClose, chance: Chance) {
+  constructor(ledger: Ledger, inbox: RunInbox, replies: RunReplies, close: RunClose, chance: Chance) {
     this.#ledger = ledger;
     this.#inbox = inbox;
+    this.#replies = replies;
     this.#close = close;
     this.#chance = chance;
   }
@@ -42,7 +46,7 @@ export class RunAnswers {
     const found = role === undefined ? undefined : this.#ledger.runs.of(role.workflowId);
     const run = found?.record.runId === role?.runId ? found : undefined;
     if (run === undefined) {
-      this.#ledger.dropTask(task, at);
+      this.giveUpClosed(task, { type: "WORKFLOW_TASK_FAILED", message: "its run is no more" }, at);
       return;
     }
     // Of an attempt that was given up: the history has gone on since, and the activation is given to another.
@@ -75,7 +79,7 @@ export class RunAnswers {
       set: { answered: null, closing: false },
     });
     const { workflowId } = record.spec;
-    if ((record.stuck?.failures ?? 0) >= STUCK_QUERIES_FAIL) this.#failQueries(record, failure);
+    if ((record.stuck?.failures ?? 0) >= STUCK_QUERIES_FAIL) this.#replies.failQueries(record, failure);
     if (record.stuck?.failures === 1) {
       this.#ledger.broadcast("WORKFLOW_STUCK", { taskId: workflowId, runId: record.runId, error: failure });
     }
@@ -83,7 +87,7 @@ export class RunAnswers {
 
   /** Of a closed run only queries are asked. */
   #takeOfClosed({ record }: OpenRun, task: TaskRecord, { activation, error }: TaskResult, at: number): void {
-    if (activation !== undefined) this.#answerQueries(record, activation);
+    if (activation !== undefined) this.#replies.tellQueries(record, activation);
     this.giveUpClosed(task, error ?? { type: "WORKFLOW_TASK_FAILED", message: "the worker did not answer" }, at);
   }
 
@@ -92,23 +96,19 @@ export class RunAnswers {
     this.#ledger.dropTask(task, at);
     const { role } = task.spec;
     const run = role === undefined ? undefined : this.#ledger.runs.of(role.workflowId);
-    if (run === undefined || run.record.runId !== role?.runId) return;
-    this.#failQueries(run.record, failure);
-    if (!this.#ledger.tasks.has(role.workflowId)) this.#ledger.runs.forget(role.workflowId);
-  }
-
-  #failQueries({ runId, spec }: RunRecord, failure: Failure): void {
-    const left = this.#inbox.askedOf(runId).queries.map(({ queryId }) => queryId);
-    for (const queryId of left) {
-      const outcome = { state: "failed" as const, failure };
-      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${queryId}`, outcome });
+    if (run === undefined || run.record.runId !== role?.runId) {
+      // Another run has its workflow's id by now.
+      if (role?.runId !== undefined) this.#replies.dismiss(role.workflowId, role.runId);
+      return;
     }
-    this.#inbox.settle(runId, { queryIds: left });
+    this.#replies.failQueries(run.record, failure);
+    if (!this.#ledger.tasks.has(role.workflowId)) this.#ledger.runs.forget(role.workflowId);
   }
 
   #take(run: OpenRun, task: TaskRecord, answer: ActivationAnswer, at: number): void {
     const { record } = run;
     const { agentId, token, assignedAt } = task;
+    const askedAt = assignedAt ?? at;
     if (agentId === null || token === null) throw new Error(`activation ${record.runId} was answered and is nobody's`);
     const asked = this.#inbox.askedOf(record.runId);
     const updates = new Map(asked.updates.map((update) => [update.updateId, update]));
@@ -123,7 +123,7 @@ export class RunAnswers {
       return;
     }
     for (const command of answer.commands) {
-      const recorded = recordCommand(command, { run: record, at, lastSeq, updates, nextRunId });
+      const recorded = recordCommand(command, { run: record, at, askedAt, lastSeq, updates, nextRunId });
       if (recorded.kind === "forgotten") {
         this.#askAgain(run, task, "open", at);
         return;
@@ -139,7 +139,15 @@ export class RunAnswers {
         close ??= { event: recorded.event as NewCloseEvent, command };
       } else events.push(recorded.event);
     }
-    if (close !== null && record.buffered.length > 0) {
+    const pendingBytes = pendingBytesWith(record, events);
+    if (close === null && pendingBytes > PENDING_BYTES_MAX) {
+      const message = `what workflow ${record.spec.workflowId} has under way (tasks, steps, timers, children) would take ${pendingBytes} bytes of its record and may take ${PENDING_BYTES_MAX}. Start fewer at a time.`;
+      this.fail(run, task, { type: "WORKFLOW_TASK_FAILED", message }, at);
+      return;
+    }
+    const cancelledTimers = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
+    const placed = this.#inbox.order(run, cancelledTimers);
+    if (close !== null && placed.length > 0) {
       this.#askAgain(run, task, "closing", at);
       return;
     }
@@ -150,20 +158,19 @@ export class RunAnswers {
     const sawNothing = events.length === 0 && close === null && record.answered?.eventId === record.lastEventId;
     const seen: NewHistoryEvent[] = sawNothing
       ? []
-      : [{ type: "WorkflowTaskCompleted", at, startedAt: assignedAt ?? at, agentId }, ...events];
+      : [{ type: "WorkflowTaskCompleted", at, startedAt: askedAt, agentId, ...toldOf(record) }, ...events];
 
-    this.#answerAsked(record, answer);
+    this.#replies.tell(record, answer);
     if (close !== null) {
       this.#closeWith(run, close, seen, nextRunId, at);
       return;
     }
-    const cancelledTimers = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
     const eventsBefore = record.lastEventId;
     const set: RunChange = { answered: { token, agentId, eventId: eventsBefore + seen.length }, closing: false };
     this.#ledger.runs.commit(run, {
       at,
       events: [...seen, ...outcomes],
-      placed: this.#inbox.order(run, cancelledTimers),
+      placed,
       step: { type: "ActivationAnswered", at },
       set,
     });
@@ -220,19 +227,20 @@ export class RunAnswers {
       return;
     }
     if (command.type === "FailWorkflow" && event.type === "WorkflowExecutionFailed") {
-      const retry = this.#close.retryOf(record, command.failure, at);
-      if (retry !== null) {
-        const { attempt } = record;
-        const change = {
-          input: record.spec.input,
-          attempt: attempt + 1,
-          notBefore: retry.notBefore,
-          lastFailure: command.failure,
-        };
-        const next = successorOf(record, nextRunId, at, change);
-        this.#close.close(run, { ...event, newRunId: nextRunId }, { before, next });
+      const { notBefore, retryState } = this.#close.retryOf(record, command.failure, at);
+      if (notBefore === null) {
+        this.#close.close(run, { ...event, retryState }, { before });
         return;
       }
+      const change = {
+        input: record.spec.input,
+        attempt: record.attempt + 1,
+        notBefore,
+        lastFailure: command.failure,
+      };
+      const next = successorOf(record, nextRunId, at, change);
+      this.#close.close(run, { ...event, retryState, newRunId: nextRunId }, { before, next });
+      return;
     }
     this.#close.close(run, event, { before });
   }
@@ -282,48 +290,6 @@ export class RunAnswers {
     }
   }
 
-  #answerAsked(record: RunRecord, answer: ActivationAnswer): void {
-    const { runId, spec } = record;
-    const { workflowId } = spec;
-    const settledUpdates: string[] = [];
-    for (const command of answer.commands) {
-      if (command.type === "RejectUpdate") {
-        settledUpdates.push(command.updateId);
-        const outcome = { state: "rejected" as const, failure: command.failure };
-        this.#ledger.ask({ kind: "answerAsked", askedId: `${workflowId}/${command.updateId}`, outcome });
-      }
-      if (command.type === "AcceptUpdate") {
-        settledUpdates.push(command.updateId);
-        this.#ledger.ask({
-          kind: "answerAsked",
-          askedId: `${workflowId}/${command.updateId}`,
-          outcome: { state: "accepted" },
-        });
-      }
-      if (command.type === "CompleteUpdate") {
-        const { output, failure } = command;
-        const outcome =
-          failure === undefined
-            ? { state: "completed" as const, output: output ?? null }
-            : { state: "failed" as const, failure };
-        this.#ledger.ask({ kind: "answerAsked", askedId: `${workflowId}/${command.updateId}`, outcome });
-      }
-    }
-    this.#inbox.settle(runId, { updateIds: settledUpdates });
-    this.#answerQueries(record, answer);
-  }
-
-  #answerQueries({ runId, spec }: RunRecord, answer: ActivationAnswer): void {
-    for (const { queryId, output, failure } of answer.queries) {
-      const outcome =
-        failure === undefined
-          ? { state: "completed" as const, output: output ?? null }
-          : { state: "failed" as const, failure };
-      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${queryId}`, outcome });
-    }
-    this.#inbox.settle(runId, { queryIds: answer.queries.map(({ queryId }) => queryId) });
-  }
-
   #boundHistory(run: OpenRun, eventsBefore: number, at: number): void {
     const { lastEventId, spec, runId } = run.record;
     if (lastEventId < HISTORY_EVENTS_WARNING) return;
@@ -335,6 +301,11 @@ export class RunAnswers {
       this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
     }
   }
+}
+
+/** What the code was told when it worked on this, and may have acted on: a replay has to be told the same. */
+function toldOf({ lastEventId }: RunRecord): { readonly continueAsNewSuggested?: true } {
+  return lastEventId >= HISTORY_EVENTS_WARNING ? { continueAsNewSuggested: true } : {};
 }
 
 /** A long history is spoken of again and again, but not with each answer. */

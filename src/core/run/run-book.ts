@@ -16,6 +16,7 @@ import { applyEvent } from "./apply-event.js";
 import { nextRunDeadline } from "./next-run-deadline.js";
 import { RunCensus } from "./run-census.js";
 import { RunTimers } from "./run-timers.js";
+import { idBytes, signalIdBytes } from "./signal-room.js";
 
 /** What happened to a run in one decision. */
 export interface RunAdvance {
@@ -41,6 +42,8 @@ export interface OpenRun {
   tail: HistoryEvent[];
   /** Derived from the record. */
   readonly timers: RunTimers;
+  /** What the ids of its signals take in the record, those that wait included; derived from it. */
+  signalIdBytes: number;
 }
 
 export class RunBook {
@@ -186,7 +189,10 @@ export class RunBook {
       timers.note(event);
       tail.push(event);
     };
-    for (const event of events) add(event);
+    for (const event of events) {
+      add(event);
+      run.signalIdBytes += signalIdBytes(event);
+    }
     if (placed !== undefined) {
       const waiting = placed.flatMap((position) => record.buffered[position] ?? []);
       for (const event of numbered(waiting, record.lastEventId)) add(event);
@@ -194,6 +200,7 @@ export class RunBook {
     }
     if (buffer !== undefined) {
       record.buffered.push(buffer);
+      run.signalIdBytes += signalIdBytes(buffer);
       timers.noteBuffered(buffer);
     }
     Object.assign(record, set);
@@ -215,7 +222,9 @@ export class RunBook {
 type Advance = Pick<Extract<RunFact, { type: "RunAdvanced" }>, "events" | "buffer" | "placed" | "set">;
 
 function openRun(record: RunRecord): OpenRun {
-  return { record, tail: [], timers: new RunTimers(record) };
+  const had = Object.keys(record.signalIds).reduce((sum, id) => sum + idBytes(id), 0);
+  const waiting = record.buffered.reduce((sum, event) => sum + signalIdBytes(event), 0);
+  return { record, tail: [], timers: new RunTimers(record), signalIdBytes: had + waiting };
 }
 
 function numbered(events: readonly NewHistoryEvent[], lastEventId: number): HistoryEvent[] {

@@ -4,14 +4,15 @@ import type { TaskEvent } from "../../machines/task.machine.js";
 import type { RunEvent } from "../../machines/workflow-run.machine.js";
 import type { CommandOf } from "../../protocol/command.js";
 import { addUsage, type Failure } from "../../protocol/failure.js";
-import type { HistoryEvent, NewHistoryEvent } from "../../protocol/history-event.js";
-import type { RunId, TaskId } from "../../protocol/ids.js";
+import type { HistoryEvent, NewHistoryEvent, RetryState } from "../../protocol/history-event.js";
+import type { RunId, TaskId, WorkflowId } from "../../protocol/ids.js";
 import { completeRetryPolicy, retryDelayMs } from "../../protocol/retry-policy.js";
 import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
+import type { RunReplies } from "./run-replies.js";
 import { newRun, type RunStart } from "./run-starts.js";
 
 export type CloseEvent = Extract<
@@ -38,24 +39,46 @@ const machineEvents: Readonly<Record<CloseEvent["type"], ClosingStep>> = {
   WorkflowExecutionContinuedAsNew: "ContinuedAsNew",
 };
 
+export type RetryVerdict =
+  | { readonly notBefore: number; readonly retryState: "inProgress" }
+  | { readonly notBefore: null; readonly retryState: Exclude<RetryState, "inProgress" | "cancelRequested"> };
+
+/** Whoever stopped something, or was too late for it, is not helped by another run. */
+const neverRetried: ReadonlySet<string> = new Set([
+  "CANCELLED",
+  "TERMINATED",
+  "TASK_SCHEDULE_TO_START_TIMED_OUT",
+  "TASK_SCHEDULE_TO_CLOSE_TIMED_OUT",
+]);
+
 export class RunClose {
   readonly #ledger: Ledger;
   readonly #inbox: RunInbox;
+  readonly #replies: RunReplies;
 
-  constructor(ledger: Ledger, inbox: RunInbox) {
+  constructor(ledger: Ledger, inbox: RunInbox, replies: RunReplies) {
     this.#ledger = ledger;
     this.#inbox = inbox;
+    this.#replies = replies;
   }
 
-  /** The policy's next run after a failure or a run's time-out; null where there is none. */
-  retryOf(record: RunRecord, failure: Failure, at: number): { readonly notBefore: number } | null {
+  /** The policy's next run after a failure or a run's time-out, or why there is none. */
+  retryOf(record: RunRecord, failure: Failure, at: number): RetryVerdict {
     const { retry, executionDeadlineAt } = record.spec;
-    if (retry === null || failure.nonRetryable === true) return null;
+    if (retry === null) return { notBefore: null, retryState: "retryPolicyNotSet" };
     const policy = completeRetryPolicy({ maximumAttempts: 0, ...retry });
-    if (policy.maximumAttempts !== 0 && record.attempt >= policy.maximumAttempts) return null;
-    if (policy.nonRetryableErrorTypes.includes(failure.type)) return null;
-    const notBefore = at + retryDelayMs(policy, record.attempt);
-    return executionDeadlineAt !== null && notBefore >= executionDeadlineAt ? null : { notBefore };
+    const isFinal = failure.nonRetryable === true || neverRetried.has(failure.type);
+    if (isFinal || policy.nonRetryableErrorTypes.includes(failure.type)) {
+      return { notBefore: null, retryState: "nonRetryableFailure" };
+    }
+    if (policy.maximumAttempts !== 0 && record.attempt >= policy.maximumAttempts) {
+      return { notBefore: null, retryState: "maximumAttemptsReached" };
+    }
+    const notBefore = at + (failure.nextRetryDelayMs ?? retryDelayMs(policy, record.attempt));
+    if (executionDeadlineAt !== null && notBefore >= executionDeadlineAt) {
+      return { notBefore: null, retryState: "timeout" };
+    }
+    return { notBefore, retryState: "inProgress" };
   }
 
   /**
@@ -76,7 +99,7 @@ export class RunClose {
     const activation = this.#inbox.activationOf(record.runId);
     if (activation !== undefined) this.#ledger.dropTask(activation, at);
     for (const taskId of left) this.#ledger.addFollowUp({ kind: "release", taskId });
-    this.#giveUpAccepted(record);
+    this.#replies.giveUpAccepted(record);
     const { next } = options;
     if (next !== undefined) {
       const { record: successor, started } = newRun(next);
@@ -85,7 +108,7 @@ export class RunClose {
       this.#inbox.wake(opened, at);
       return;
     }
-    this.#dismiss(record);
+    this.#replies.dismiss(workflowId, record.runId);
     const workflow = this.#ledger.tasks.get(workflowId);
     if (workflow === undefined || workflow.state !== "open") {
       throw new Error(`run ${record.runId} closed and workflow ${workflowId} is not open`);
@@ -99,31 +122,9 @@ export class RunClose {
     if (parent === undefined) return;
     const run = this.#ledger.runs.open(parent.workflowId, parent.runId);
     if (run === undefined || run.record.children[parent.seq] === undefined) return;
-    this.#inbox.receive(run, childEnd(workflow, parent.seq, at), at);
-  }
-
-  #dismiss({ runId, spec }: RunRecord): void {
-    const { updates, queries } = this.#inbox.askedOf(runId);
-    const askedIds = [...updates.map(({ updateId }) => updateId), ...queries.map(({ queryId }) => queryId)];
-    this.#inbox.settle(runId, { updateIds: askedIds, queryIds: askedIds });
-    for (const askedId of askedIds) {
-      const message = `run ${runId} of workflow ${spec.workflowId} closed before it saw this; ask again.`;
-      this.#ledger.ask({
-        kind: "answerAsked",
-        askedId: `${spec.workflowId}/${askedId}`,
-        outcome: { state: "runClosed", message },
-      });
-    }
-  }
-
-  /** Nobody will finish an update that the run had accepted. */
-  #giveUpAccepted({ runId, spec, updates }: RunRecord): void {
-    for (const [updateId, { state }] of Object.entries(updates)) {
-      if (state !== "accepted") continue;
-      const message = `run ${runId} of workflow ${spec.workflowId} closed before it had finished update ${updateId}.`;
-      const outcome = { state: "runClosed" as const, message };
-      this.#ledger.ask({ kind: "answerAsked", askedId: `${spec.workflowId}/${updateId}`, outcome });
-    }
+    const last = this.#ledger.runs.of(workflow.spec.taskId as WorkflowId)?.tail.at(-1);
+    const retryState = last?.type === "WorkflowExecutionFailed" ? last.retryState : "retryPolicyNotSet";
+    this.#inbox.receive(run, childEnd(workflow, parent.seq, retryState, at), at);
   }
 }
 
@@ -157,7 +158,7 @@ function workflowEnd(event: NewCloseEvent, workflow: TaskRecord, record: RunReco
   }
 }
 
-function childEnd(workflow: TaskRecord, seq: number, at: number): NewHistoryEvent {
+function childEnd(workflow: TaskRecord, seq: number, retryState: RetryState, at: number): NewHistoryEvent {
   const failure = workflow.failure ?? { type: "UNKNOWN", message: `child ${workflow.spec.taskId} gave no reason` };
   switch (workflow.state) {
     case "completed":
@@ -169,7 +170,7 @@ function childEnd(workflow: TaskRecord, seq: number, at: number): NewHistoryEven
     case "timed_out":
       return { type: "ChildWorkflowExecutionTimedOut", at, seq };
     default:
-      return { type: "ChildWorkflowExecutionFailed", at, seq, failure, retryState: "retryPolicyNotSet" };
+      return { type: "ChildWorkflowExecutionFailed", at, seq, failure, retryState };
   }
 }
 

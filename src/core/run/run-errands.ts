@@ -2,15 +2,15 @@
  * Carries out what a run's history asks for: tasks for agents, children, signals and cancellations to other runs. Each
  * is a decision of its own behind the one that recorded it; after a crash, what is still outstanding is taken up again.
  */
-import type { HistoryEventOf, NewHistoryEvent } from "../../protocol/history-event.js";
+import type { HistoryEventOf, NewHistoryEvent, ParentRun } from "../../protocol/history-event.js";
 import type { WorkflowId } from "../../protocol/ids.js";
-import { SIGNALS_MAX } from "../../protocol/limits.js";
 import { completeRetryPolicy } from "../../protocol/retry-policy.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import { activitySpec, stepSpec, stepTaskId, WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
+import { takesSignal } from "./signal-room.js";
 
 export class RunErrands {
   readonly #ledger: Ledger;
@@ -49,9 +49,35 @@ export class RunErrands {
   }
 
   #startChild(run: OpenRun, asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">, at: number): void {
-    const { seq, workflowId } = asked;
+    const { seq, workflowId, idReusePolicy = "allowDuplicate" } = asked;
     const existing = this.#ledger.tasks.get(workflowId);
-    const isFree = existing === undefined || (isWorkflow(existing) && mayReplace(existing.state, asked.idReusePolicy));
+    // By default the id of one that has ended is free, whether it is still known or not.
+    if (existing === undefined && idReusePolicy !== "allowDuplicate") {
+      const { spec, runId } = run.record;
+      const parent = { workflowId: spec.workflowId, runId, seq };
+      this.#ledger.ask({ kind: "lookUpEnded", taskId: workflowId, parent });
+      return;
+    }
+    this.#startChildUnless(run, asked, existing ?? null, at);
+  }
+
+  /** What the store knows under the id of a child that is to be started. */
+  lookedUp({ workflowId, runId, seq }: ParentRun, ended: TaskRecord | null, at: number): void {
+    const run = this.#ledger.runs.open(workflowId, runId);
+    const asked = run?.record.outstanding[seq];
+    if (run === undefined || asked?.type !== "StartChildWorkflowExecutionInitiated") return;
+    // It may have been started again meanwhile.
+    this.#startChildUnless(run, asked, this.#ledger.tasks.get(asked.workflowId) ?? ended, at);
+  }
+
+  #startChildUnless(
+    run: OpenRun,
+    asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">,
+    existing: TaskRecord | null,
+    at: number,
+  ): void {
+    const { seq, workflowId } = asked;
+    const isFree = existing === null || (isWorkflow(existing) && mayReplace(existing.state, asked.idReusePolicy));
     if (!isFree) {
       const what = isWorkflow(existing) ? "workflow" : "a task of the id";
       const message = `${what} ${workflowId} exists already (${existing.state})`;
@@ -59,7 +85,7 @@ export class RunErrands {
       this.#inbox.receive(run, { type: "StartChildWorkflowExecutionFailed", at, seq, failure }, at);
       return;
     }
-    if (existing !== undefined) this.#ledger.replaceTask(existing);
+    if (existing !== null) this.#ledger.replaceTask(existing);
     this.#ledger.addTask(childSpec(run, asked), 0, at);
     const child = this.#ledger.runs.of(workflowId);
     if (child === undefined)
@@ -70,12 +96,12 @@ export class RunErrands {
   #signal(run: OpenRun, asked: HistoryEventOf<"SignalExternalWorkflowExecutionInitiated">, at: number): void {
     const { seq, workflowId, signalName, input } = asked;
     const target = this.#target(run, workflowId, asked.childOnly);
-    if (target === undefined || target.record.signalCount >= SIGNALS_MAX) {
+    const signalId = `${run.record.runId}-${seq}`;
+    if (target === undefined || !takesSignal(target, signalId)) {
       const message = `workflow ${workflowId} has no open run that takes signals`;
       this.#answer(run, { type: "SignalExternalWorkflowExecutionFailed", at, seq, failure: notFound(message) }, at);
       return;
     }
-    const signalId = `${run.record.runId}-${seq}`;
     this.#inbox.receive(target, { type: "WorkflowExecutionSignaled", at, signalName, signalId, input }, at);
     this.#answer(run, { type: "ExternalWorkflowExecutionSignaled", at, seq }, at);
   }
@@ -105,7 +131,7 @@ export class RunErrands {
   }
 }
 
-/** Whether a workflow id may be used again, by the policy; without one, an id that is known is taken. */
+/** Whether the id of a workflow may be used again, by the policy; by default it may once that has ended. */
 export function mayReplace(
   state: string,
   policy: "allowDuplicate" | "allowDuplicateFailedOnly" | "rejectDuplicate" = "allowDuplicate",

@@ -3,12 +3,13 @@
 import type { AskedOutcome } from "../../machines/effect.js";
 import type { QueryRequest, UpdateRequest } from "../../protocol/activation.js";
 import type { RunId, WorkflowId } from "../../protocol/ids.js";
-import { SIGNALS_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MAX } from "../../protocol/limits.js";
+import { SIGNAL_ID_BYTES_MAX, SIGNALS_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MAX } from "../../protocol/limits.js";
 import type { Refusal } from "../admission.js";
 import type { Ledger } from "../ledger.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunClose } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
+import { takesSignal } from "./signal-room.js";
 
 export type Asked<Granted> = ({ readonly ok: true } & Granted) | { readonly ok: false; readonly refusal: Refusal };
 
@@ -39,9 +40,8 @@ export class RunRequests {
     if (isKnown(signal.signalId)) return found;
     if (this.#isClosing(run))
       return refused("NOT_READY", `workflow ${workflowId} is closing; ask again in a moment.`, workflowId);
-    const waiting = record.buffered.filter(({ type }) => type === "WorkflowExecutionSignaled").length;
-    if (record.signalCount + waiting >= SIGNALS_MAX) {
-      const message = `workflow ${workflowId} has had ${SIGNALS_MAX} signals, which is all that one run takes; have it continue as new.`;
+    if (!takesSignal(run, signal.signalId)) {
+      const message = `workflow ${workflowId} has had ${record.signalCount} signals, and one run takes ${SIGNALS_MAX}, whose ids have ${SIGNAL_ID_BYTES_MAX} bytes at the most; have it continue as new.`;
       return refused("QUEUE_FULL", message, workflowId);
     }
     const { name: signalName, signalId, input } = signal;
@@ -83,7 +83,7 @@ export class RunRequests {
     at: number,
   ): Asked<{ readonly askedId: string; readonly known: KnownUpdate | null }> {
     const any = this.#ledger.runs.of(workflowId);
-    const before = any?.record.updates[update.updateId];
+    const before = any === undefined ? undefined : ownOf(any.record.updates, update.updateId);
     if (any !== undefined && before !== undefined) {
       return { ok: true, askedId: `${workflowId}/${update.updateId}`, known: standingOf(before, any) };
     }
@@ -142,6 +142,11 @@ export class RunRequests {
     }
     return { ok: true, run };
   }
+}
+
+/** Not what every object has: an id may be called "constructor". */
+function ownOf<Value>(values: Readonly<Record<string, Value>>, id: string): Value | undefined {
+  return Object.hasOwn(values, id) ? values[id] : undefined;
 }
 
 /** After this many failures in a row a query would wait for ever. */

@@ -2,20 +2,21 @@
  * Runs of workflows: everything that happens to them goes through here. What a run does follows from its history; this
  * decides what goes into it, in which order, and what the engine does about it.
  */
-import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { TaskResult } from "../../protocol/agent-message.js";
-import type { HistoryEvent, NewHistoryEvent, RetryState } from "../../protocol/history-event.js";
-import type { AgentId, WorkflowId } from "../../protocol/ids.js";
-import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
+import type { HistoryEvent, NewHistoryEvent, ParentRun } from "../../protocol/history-event.js";
+import type { WorkflowId } from "../../protocol/ids.js";
 import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { FollowUp, Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
+import { activityEnd, stepEnd } from "./member-ends.js";
 import { revivedRun } from "./revive.js";
 import { newRunId, RunAnswers } from "./run-answers.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import { RunClose, successorOf, withUsage } from "./run-close.js";
+import { RunDispatch } from "./run-dispatch.js";
 import { RunErrands } from "./run-errands.js";
 import { RunInbox } from "./run-inbox.js";
+import { RunReplies } from "./run-replies.js";
 import { RunRequests } from "./run-requests.js";
 import { firstSpec, newRun } from "./run-starts.js";
 
@@ -26,14 +27,17 @@ export class Workflows {
   readonly #close: RunClose;
   readonly #answers: RunAnswers;
   readonly #errands: RunErrands;
+  readonly dispatch: RunDispatch;
   readonly requests: RunRequests;
 
   constructor(ledger: Ledger, chance: Chance) {
     this.#ledger = ledger;
     this.#chance = chance;
     this.#inbox = new RunInbox(ledger);
-    this.#close = new RunClose(ledger, this.#inbox);
-    this.#answers = new RunAnswers(ledger, this.#inbox, this.#close, chance);
+    const replies = new RunReplies(ledger, this.#inbox);
+    this.#close = new RunClose(ledger, this.#inbox, replies);
+    this.#answers = new RunAnswers(ledger, this.#inbox, replies, this.#close, chance);
+    this.dispatch = new RunDispatch(ledger.runs, this.#inbox);
     this.requests = new RunRequests(ledger, this.#inbox, this.#close);
     this.#errands = new RunErrands(ledger, this.#inbox, (run, at) => this.requests.cancel(run, at));
     ledger.onRunTask = {
@@ -74,6 +78,10 @@ export class Workflows {
     if (task !== undefined && !endedStates.has(task.state)) this.#release(task, at);
   }
 
+  lookedUp(parent: ParentRun, ended: TaskRecord | null, at: number): void {
+    this.#errands.lookedUp(parent, ended, at);
+  }
+
   /** Whether an assigned task is answered by a worker's commands, and not by an output. */
   isActivation(task: TaskRecord): boolean {
     return task.spec.role?.kind === "workflowTask";
@@ -85,53 +93,8 @@ export class Workflows {
 
   /** Gives what waited its place in the history: the worker is about to be sent it. */
   beforeActivation(task: TaskRecord, at: number): void {
-    const run = this.#runOf(task);
+    const run = this.dispatch.runOf(task);
     if (run !== undefined) this.#inbox.place(run, at);
-  }
-
-  /** The worker that has the run in its memory. */
-  stickyAgentOf(task: TaskRecord): AgentId | undefined {
-    // Whoever was given it and did not answer is not asked first again.
-    return task.failure === null ? this.#runOf(task)?.record.answered?.agentId : undefined;
-  }
-
-  /** What the worker of an activation is sent; null where it is no longer under way. */
-  activationOf(task: TaskRecord): Activation | null {
-    const run = this.#runOf(task);
-    if (run === undefined || task.assignedAt === null) return null;
-    const { record, tail } = run;
-    const { workflowId, workflowType } = record.spec;
-    const { answered, lastEventId } = record;
-    const asked = this.#inbox.askedOf(record.runId);
-    // After a change of leaders, memory may not have what the worker has not seen.
-    const reaches = answered !== null && (tail[0]?.eventId ?? lastEventId + 1) <= answered.eventId + 1;
-    const sticky = answered !== null && reaches && answered.agentId === task.agentId;
-    const events = sticky ? tail.filter((event) => event.eventId > answered.eventId) : wholeHistory(tail);
-    return {
-      workflowId,
-      runId: record.runId,
-      workflowType,
-      startedAt: task.assignedAt,
-      previousToken: sticky ? answered.token : null,
-      lastEventId,
-      from: sticky ? "previous" : "start",
-      events,
-      updates: [...asked.updates],
-      queries: [...asked.queries],
-      queriesOnly: isClosed(record) || (answered?.eventId === lastEventId && asked.updates.length === 0),
-      continueAsNewSuggested: lastEventId >= HISTORY_EVENTS_WARNING,
-    };
-  }
-
-  /** What the worker of a step is sent. */
-  stepOf(task: TaskRecord): StepAssignment | null {
-    const run = this.#runOf(task);
-    const seq = task.spec.role?.seq;
-    const name = seq === undefined ? undefined : run?.record.steps[seq];
-    if (run === undefined || seq === undefined || name === undefined) return null;
-    const { spec, runId, lastEventId } = run.record;
-    const { workflowId, workflowType } = spec;
-    return { workflowId, runId, workflowType, seq, name, lastEventId };
   }
 
   /** Takes a closed run back into memory, for a question about it. */
@@ -244,8 +207,8 @@ export class Workflows {
   #timeOut(run: OpenRun, timeoutType: "run" | "execution", at: number): void {
     const { record } = run;
     const failure = { type: "WORKFLOW_TIMED_OUT", message: "the run timed out" };
-    const retry = timeoutType === "run" ? this.#close.retryOf(record, failure, at) : null;
-    if (retry === null) {
+    const notBefore = timeoutType === "run" ? this.#close.retryOf(record, failure, at).notBefore : null;
+    if (notBefore === null) {
       this.#close.close(run, { type: "WorkflowExecutionTimedOut", at, timeoutType }, {});
       return;
     }
@@ -254,7 +217,7 @@ export class Workflows {
     const next = successorOf(record, newRun, at, {
       input: record.spec.input,
       attempt: attempt + 1,
-      notBefore: retry.notBefore,
+      notBefore,
       lastFailure: failure,
     });
     this.#close.close(run, { type: "WorkflowExecutionTimedOut", at, timeoutType, newRunId: newRun }, { next });
@@ -295,46 +258,4 @@ export class Workflows {
     if (run?.parent === undefined || run.parentClosePolicy === "abandon") return false;
     return this.#ledger.runs.open(run.parent.workflowId, run.parent.runId) === undefined;
   }
-
-  #runOf(task: TaskRecord): OpenRun | undefined {
-    const { role } = task.spec;
-    if (role === undefined) return undefined;
-    const run = this.#ledger.runs.of(role.workflowId);
-    return run?.record.runId === role.runId ? run : undefined;
-  }
-}
-
-function wholeHistory(tail: OpenRun["tail"]): OpenRun["tail"] {
-  return tail[0]?.eventId === 1 ? tail : [];
-}
-
-/** Why there was no further attempt. */
-function retryStateOf({ spec, attempt, failure, closeDeadlineAt }: TaskRecord): RetryState {
-  const { maximumAttempts, nonRetryableErrorTypes } = spec.retry;
-  if (failure === null || failure.nonRetryable === true || nonRetryableErrorTypes.includes(failure.type)) {
-    return "nonRetryableFailure";
-  }
-  if (maximumAttempts !== 0 && attempt >= maximumAttempts) return "maximumAttemptsReached";
-  // It would have begun behind the deadline, or began too late.
-  return closeDeadlineAt === null && spec.scheduleToStartMs === undefined ? "nonRetryableFailure" : "timeout";
-}
-
-function activityEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
-  const failure = task.failure ?? { type: "UNKNOWN", message: `task ${task.spec.taskId} gave no reason` };
-  switch (task.state) {
-    case "completed":
-      return { type: "ActivityTaskCompleted", at, seq, output: task.output };
-    case "cancelled":
-      return { type: "ActivityTaskCanceled", at, seq };
-    case "timed_out":
-      return { type: "ActivityTaskTimedOut", at, seq, failure, retryState: retryStateOf(task) };
-    default:
-      return { type: "ActivityTaskFailed", at, seq, failure, retryState: retryStateOf(task) };
-  }
-}
-
-function stepEnd(task: TaskRecord, seq: number, at: number): NewHistoryEvent {
-  if (task.state === "completed") return { type: "StepCompleted", at, seq, output: task.output };
-  const failure = task.failure ?? { type: "UNKNOWN", message: `step ${seq} gave no reason` };
-  return { type: "StepFailed", at, seq, failure, retryState: retryStateOf(task) };
 }

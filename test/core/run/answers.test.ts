@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Command } from "../../../src/protocol/command.js";
 import { activity, complete, Scripted, step, timer, WORKER } from "./scripted.js";
 
 function givenStarted(): Scripted {
@@ -141,7 +142,7 @@ it("sends an attempt of a step that its worker did not begin itself", () => {
   const engine = givenStarted();
   engine.answer("o-1", [step(1, { retry: { maximumAttempts: 2 } })]);
   const { runId } = engine.run("o-1");
-  expect(engine.core.workflows.stepOf(engine.task(`${runId}-s1`))).toMatchObject({ seq: 1, name: "charge" });
+  expect(engine.core.workflows.dispatch.stepOf(engine.task(`${runId}-s1`))).toMatchObject({ seq: 1, name: "charge" });
 });
 
 it("tells the agent of an activity that was cancelled, and ends one that nobody has", () => {
@@ -177,6 +178,46 @@ it("takes back the firing of a timer that was cancelled before its code saw it",
   engine.answer("o-1", [{ type: "CancelTimer", seq: 1 }]);
   expect(engine.types("o-1").at(-1)).toBe("TimerCanceled");
   expect(engine.activation("o-1")).toBeNull();
+});
+
+it("lets a close through that takes back the one timer whose firing it has not seen", () => {
+  const engine = givenStarted();
+  engine.answer("o-1", [timer(1, 10)]);
+  engine.signal("o-1", "stop");
+  engine.pass(10);
+  engine.answer("o-1", [{ type: "CancelTimer", seq: 1 }, complete()]);
+  expect(engine.task("o-1").state).toBe("completed");
+});
+
+it("records what the code was told about the length of its history, for a replay to tell it again", () => {
+  const engine = givenStarted();
+  const grow = (): Command[] =>
+    Array.from({ length: 6_000 }, () => ({ type: "ModifyWorkflowProperties" as const, memo: {} }));
+  const told: unknown[] = [];
+  for (const signal of ["one", "two", "three"]) {
+    engine.signal("o-1", signal);
+    engine.answer("o-1", grow());
+    told.push(engine.activation("o-1")?.continueAsNewSuggested);
+  }
+  const recorded = engine
+    .events("o-1")
+    .flatMap((event) => (event.type === "WorkflowTaskCompleted" ? [event.continueAsNewSuggested] : []));
+  expect([told, recorded]).toEqual([
+    [false, true, true],
+    [undefined, undefined, true],
+  ]);
+});
+
+it("is stuck where what it has under way would outgrow its record, and goes on with less", () => {
+  const engine = givenStarted();
+  engine.answer(
+    "o-1",
+    Array.from({ length: 5_000 }, (_, index) => activity(index + 1)),
+  );
+  expect(engine.run("o-1").stuck?.failure.message).toMatch(/bytes of its record and may take .* Start fewer at a time/);
+  engine.pass(0);
+  engine.answer("o-1", [activity(1)]);
+  expect(engine.run("o-1").state).toBe("running");
 });
 
 it("fires thousands of timers, each once and in their order", () => {
@@ -256,7 +297,7 @@ it("is terminated when its history is longer than any may be", () => {
   const engine = givenStarted();
   engine.answer(
     "o-1",
-    Array.from({ length: 51_200 }, (_, index) => timer(index + 1, 1_000_000)),
+    Array.from({ length: 51_200 }, (): Command => ({ type: "ModifyWorkflowProperties", memo: {} })),
   );
   expect(engine.task("o-1")).toMatchObject({ state: "terminated", failure: { type: "TERMINATED" } });
   expect(engine.core.nextDeadlineAt).toBeNull();

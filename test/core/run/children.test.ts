@@ -95,8 +95,56 @@ it("does not start a child under an id that is taken", () => {
   ]);
 });
 
+it.each([
+  ["rejectDuplicate", "completed", "refused"],
+  ["rejectDuplicate", "failed", "refused"],
+  ["allowDuplicateFailedOnly", "completed", "refused"],
+  ["allowDuplicateFailedOnly", "failed", "started"],
+  ["allowDuplicate", "completed", "started"],
+] as const)("%s of a child's id whose workflow has %s and left memory: it is %s", (idReusePolicy, state, outcome) => {
+  const engine = Scripted.withWorker();
+  engine.start("c-1");
+  engine.answer("c-1", [state === "completed" ? complete() : fail()]);
+  const ended = engine.task("c-1");
+  engine.core.ledger.forgetTask(taskId("c-1"));
+  engine.start("o-1");
+  engine.answer("o-1", [child(1, "c-1", { idReusePolicy })]);
+  for (const { taskId: id, parent } of engine.effects("lookUpEnded")) {
+    expect([id, engine.types("o-1").at(-1)]).toEqual(["c-1", "StartChildWorkflowExecutionInitiated"]);
+    engine.core.lookedUp(parent, ended, engine.now);
+    // Asked twice, for instance by the next leader.
+    engine.core.lookedUp(parent, ended, engine.now);
+  }
+  const ends = engine.types("o-1").filter((type) => type.includes("Child") && !type.includes("Initiated"));
+  expect(ends).toEqual([outcome === "refused" ? "StartChildWorkflowExecutionFailed" : "ChildWorkflowExecutionStarted"]);
+});
+
+it("starts a child under an id that nobody had, and none whose parent closed meanwhile", () => {
+  const engine = Scripted.withWorker();
+  for (const id of ["o-1", "o-2"]) {
+    engine.start(id);
+    engine.answer(id, [child(1, `c-${id}`, { idReusePolicy: "rejectDuplicate" })]);
+  }
+  engine.terminate("o-2");
+  for (const { parent } of engine.effects("lookUpEnded")) engine.core.lookedUp(parent, null, engine.now);
+  expect([engine.task("c-o-1").state, engine.core.ledger.tasks.has(taskId("c-o-2"))]).toEqual(["open", false]);
+});
+
 const signalTo = (seq: number, workflowId: string, childOnly = false) =>
   ({ type: "SignalExternalWorkflow", seq, workflowId: taskId(workflowId), signalName: "poke", childOnly }) as const;
+
+it("tells a run whose signal another one has no room for", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-2");
+  engine.answer("o-2", [timer(1, 99_000)]);
+  for (let count = 0; count < 10_000; count += 1) engine.signal("o-2", "again", `id-${count}`);
+  engine.start("o-1");
+  engine.answer("o-1", [signalTo(1, "o-2")]);
+  expect(engine.events("o-1").at(-1)).toMatchObject({
+    type: "SignalExternalWorkflowExecutionFailed",
+    failure: { type: "NOT_FOUND", message: expect.stringMatching(/no open run that takes signals/) },
+  });
+});
 
 it("signals and cancels another run, once, and says whether that could be done", () => {
   const engine = Scripted.withWorker();

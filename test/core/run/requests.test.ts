@@ -28,6 +28,24 @@ it("takes ten thousand signals and no more, those that wait for their place coun
   expect(engine.signal("o-1", "again", "id-77")).toMatchObject({ ok: true });
 });
 
+it("takes fewer signals where their ids are long, for the run keeps each of them", () => {
+  const engine = givenWaiting();
+  const id = (count: number) => `${count}`.padStart(128, "0");
+  let taken = 0;
+  while (taken < 10_000 && engine.signal("o-1", "again", id(taken)).ok) taken += 1;
+  expect(JSON.stringify(engine.run("o-1").signalIds).length).toBeLessThan(420 * 1024);
+  expect(taken).toBeGreaterThan(3_000);
+  engine.answer("o-1", []);
+  expect(JSON.stringify(engine.run("o-1").signalIds).length).toBeGreaterThan(419 * 1024);
+  expect([engine.signal("o-1", "again", id(taken)).ok, engine.signal("o-1", "again", id(1)).ok]).toEqual([false, true]);
+});
+
+it("asks the code about an update whose id every object knows", () => {
+  const engine = givenWaiting();
+  expect(engine.update("o-1", "constructor")).toMatchObject({ ok: true, known: null });
+  expect(engine.activation("o-1")?.updates).toMatchObject([{ updateId: "constructor" }]);
+});
+
 it("writes each signal to the journal once, however many wait", () => {
   const engine = givenWaiting();
   const bytes = (count: number) => {
@@ -97,6 +115,33 @@ it("forgets a query of a closed run that nobody waits for any more", () => {
   engine.query("o-1", "q-1");
   engine.core.withdrawQuery(taskId("o-1"), "q-1", engine.now);
   expect([...engine.core.ledger.tasks.keys()]).toEqual(["o-1"]);
+});
+
+it("tells whoever asked a closed run when another one took its place before it could answer", () => {
+  const engine = givenWaiting();
+  engine.terminate("o-1");
+  engine.query("o-1", "q-1");
+  const late = engine.resultOf(engine.run("o-1").runId, {
+    activation: { commands: [], steps: [], queries: [{ queryId: "q-1", output: 5 }] },
+  });
+  engine.start("o-1", { idReusePolicy: "allowDuplicate" });
+  engine.handIn(late);
+  expect(engine.outcomes("o-1/q-1")).toMatchObject([{ state: "runClosed" }]);
+  engine.answer("o-1", [complete()]);
+  expect(engine.task("o-1").state).toBe("completed");
+});
+
+it("takes two thousand updates of one run, and still knows each of them then", () => {
+  const engine = givenWaiting();
+  for (let count = 0; count < 2_000; count += 1) {
+    engine.update("o-1", `u-${count}`);
+    engine.answer("o-1", [
+      { type: "AcceptUpdate", updateId: `u-${count}` },
+      { type: "CompleteUpdate", updateId: `u-${count}`, output: count },
+    ]);
+  }
+  expect(engine.update("o-1", "u-2000")).toMatchObject({ ok: false, refusal: { code: "QUEUE_FULL" } });
+  expect(engine.update("o-1", "u-7")).toMatchObject({ ok: true, known: { state: "completed" } });
 });
 
 it("accepts, finishes and rejects updates, and knows an update again", () => {

@@ -68,7 +68,7 @@ export class Scripted extends Engine {
   /** What a worker has been sent, or will be, and has not answered. */
   activation(id: string): Activation | null {
     const task = this.core.ledger.tasks.get(this.run(id).runId);
-    return task === undefined ? null : this.core.workflows.activationOf(task);
+    return task === undefined ? null : this.core.workflows.dispatch.activationOf(task);
   }
 
   isOut(id: string): boolean {

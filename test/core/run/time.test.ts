@@ -83,15 +83,48 @@ it("repeats a failed run by its policy, after its delay, under the same workflow
 });
 
 it.each([
-  ["has no policy", {}, {}],
-  ["says that it is not retryable", { retry: { maximumAttempts: 5 } }, { nonRetryable: true }],
-  ["is of a type that the policy excludes", { retry: { nonRetryableErrorTypes: ["OutOfStock"] } }, {}],
-  ["comes too late for another run", { retry: { initialIntervalMs: 2_000 }, scheduleToCloseMs: 1_500 }, {}],
-])("does not repeat a run whose failure %s", (_what, submission, failure) => {
+  ["has no policy", {}, {}, "retryPolicyNotSet"],
+  ["says that it is not retryable", { retry: { maximumAttempts: 5 } }, { nonRetryable: true }, "nonRetryableFailure"],
+  [
+    "is of a type that the policy excludes",
+    { retry: { nonRetryableErrorTypes: ["OutOfStock"] } },
+    {},
+    "nonRetryableFailure",
+  ],
+  ["is a cancellation that nobody asked for", { retry: {} }, { type: "CANCELLED" }, "nonRetryableFailure"],
+  [
+    "is that nobody took its task in time",
+    { retry: {} },
+    { type: "TASK_SCHEDULE_TO_START_TIMED_OUT" },
+    "nonRetryableFailure",
+  ],
+  ["was the last that the policy allows", { retry: { maximumAttempts: 1 } }, {}, "maximumAttemptsReached"],
+  ["comes too late for another run", { retry: { initialIntervalMs: 2_000 }, scheduleToCloseMs: 1_500 }, {}, "timeout"],
+  [
+    "asks for more time than there is",
+    { retry: { initialIntervalMs: 1 }, scheduleToCloseMs: 1_500 },
+    { nextRetryDelayMs: 1_500 },
+    "timeout",
+  ],
+])("does not repeat a run whose failure %s", (_what, submission, failure, retryState) => {
   const engine = Scripted.withWorker();
   engine.start("o-1", submission);
   engine.answer("o-1", [fail(failure)]);
-  expect(engine.task("o-1").state).toBe("failed");
+  expect([engine.task("o-1").state, engine.events("o-1").at(-1)]).toMatchObject(["failed", { retryState }]);
+});
+
+it("repeats a run when its failure says, and notes that it does", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1", { retry: { initialIntervalMs: 1 } });
+  engine.signal("o-1", "a");
+  engine.answer("o-1", [timer(1, 60_000)]);
+  engine.answer("o-1", [fail({ nextRetryDelayMs: 9_000 })]);
+  const ends = engine.facts.flatMap((fact) => (fact.type === "RunAdvanced" ? fact.events : [])).slice(-2);
+  expect(ends).toMatchObject([{ type: "WorkflowExecutionFailed", retryState: "inProgress" }, { attempt: 2 }]);
+  engine.pass(8_999);
+  expect(engine.activation("o-1")).toBeNull();
+  engine.pass(1);
+  expect(engine.activation("o-1")).not.toBeNull();
 });
 
 it("times a run out and repeats it, but not the whole chain", () => {

@@ -1,0 +1,200 @@
+/** The same samples as an application runs them: nats-server, orchestrator, agents and workers of their own. */
+import { type AgentOptions, agent, connectClient, task, type WorkerOptions, worker, workflow } from "perdure";
+import { type LocalSystem, startLocalSystem } from "perdure/testing";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { silentLogger } from "../../src/logger.js";
+import { until } from "../support/until.js";
+
+let system: LocalSystem;
+beforeAll(async () => {
+  system = await startLocalSystem({ logger: silentLogger });
+});
+afterAll(() => system.stop());
+
+async function startAgent(id: string, tasks: AgentOptions["tasks"]) {
+  const started = agent(id, { servers: system.url, logger: silentLogger, maxConcurrentTasks: 50, tasks });
+  await started.start();
+  onTestFinished(() => started.stop());
+  return started;
+}
+
+async function startWorker(...workflows: WorkerOptions["workflows"]) {
+  const started = await worker({ servers: system.url, workflows, logger: silentLogger });
+  onTestFinished(() => started.stop());
+  return started;
+}
+
+async function connect() {
+  const client = await connectClient({ servers: system.url });
+  onTestFinished(() => client.close());
+  return client;
+}
+const finish = { signals: { finish: z.void() } } as const;
+
+test("hello: an agent greets, a worker replays, a client waits", async () => {
+  const greet = task("greet", { input: z.string(), output: z.string(), timeouts: { startToClose: "1m" } });
+  const example = workflow("example", { input: z.string(), output: z.string() }, (ctx, name) => ctx.task(greet, name));
+  await startAgent("greeter", { greet: (_, name) => `Hello, ${name}!` });
+  await startWorker(example);
+  const run = await (await connect()).start(example, "Temporal");
+  expect(await run.result()).toBe("Hello, Temporal!");
+});
+
+test("heartbeats: the next attempt goes on where the last one was, and a cancellation reaches it", async () => {
+  const walk = task("walk", { heartbeat: "10s", timeouts: { startToClose: "1m" }, retry: { initialIntervalMs: 1 } });
+  const walking = workflow("walking", {}, (ctx) => ctx.task(walk));
+  const startedAt: unknown[] = [];
+  let stopped = false;
+  await startAgent("walker", {
+    walk: async ({ heartbeatDetails, progress, signal }) => {
+      startedAt.push(heartbeatDetails);
+      if (heartbeatDetails === undefined) {
+        progress({ step: 41 });
+        throw new Error("tripped");
+      }
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      stopped = true;
+      signal.throwIfAborted();
+    },
+  });
+  await startWorker(walking);
+  const run = await (await connect()).start(walking, undefined);
+  await until("the second attempt runs", () => startedAt.length === 2);
+  await run.cancel();
+  expect(await run.wait()).toMatchObject({ state: "cancelled" });
+  expect(startedAt).toEqual([undefined, { step: 41 }]);
+  expect(stopped).toBe(true);
+});
+
+test("an agent that is stopped hands its task back, and the next one goes on where it was in the same attempt", async () => {
+  const climb = task("climb", { output: z.string(), heartbeat: "10s", retry: { maximumAttempts: 1 } });
+  const climbing = workflow("climbing", { output: z.string() }, (ctx) => ctx.task(climb));
+  let begun = false;
+  const first = await startAgent("first-climber", {
+    climb: async ({ progress, signal }) => {
+      progress({ camp: 3 });
+      begun = true;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      signal.throwIfAborted();
+    },
+  });
+  await startWorker(climbing);
+  const client = await connect();
+  const run = await client.start(climbing, undefined);
+  await until("the first agent climbs", () => begun);
+  await until("its progress is known", async () => {
+    const { tasks } = await client.list({ workflowId: run.workflowId, type: "climb" });
+    return JSON.stringify(tasks).includes("camp");
+  });
+  await first.stop();
+  await startAgent("second-climber", {
+    climb: ({ heartbeatDetails, attempt }) => `${JSON.stringify(heartbeatDetails)} in attempt ${attempt}`,
+  });
+  expect(await run.result()).toBe('{"camp":3} in attempt 1');
+});
+
+test("signals that come while no worker is there are handled in their order by the first that comes", async () => {
+  const collecting = workflow(
+    "collecting",
+    { output: z.array(z.int()), signals: { number: z.int(), finish: z.void() } },
+    async (ctx) => {
+      const numbers: number[] = [];
+      ctx.onSignal("number", (n) => void numbers.push(n));
+      await ctx.signal("finish");
+      return numbers;
+    },
+  );
+  const client = await connect();
+  const run = await client.start(collecting, undefined, { signal: { name: "number", input: 0 } });
+  for (let n = 1; n <= 20; n++) await run.signal("number", n);
+  await run.signal("finish");
+  await startWorker(collecting);
+  expect(await run.result()).toEqual(Array.from({ length: 21 }, (_, n) => n));
+});
+
+test("an account that continues as new loses no signal that comes meanwhile", async () => {
+  const account = workflow(
+    "account",
+    { input: z.array(z.int()), output: z.array(z.int()), signals: { enter: z.int(), close: z.void() } },
+    async (ctx, before) => {
+      const entries = [...before];
+      let closing = false;
+      ctx.onSignal("enter", (entry) => void entries.push(entry));
+      ctx.onSignal("close", () => {
+        closing = true;
+      });
+      await ctx.condition(() => closing || entries.length >= before.length + 5);
+      return closing ? entries : ctx.continueAsNew(entries);
+    },
+  );
+  await startWorker(account);
+  const run = await (await connect()).start(account, []);
+  const numbers = Array.from({ length: 100 }, (_, n) => n);
+  await Promise.all(numbers.map((n) => run.signal("enter", n)));
+  await run.signal("close");
+  expect((await run.result()).toSorted((a, b) => a - b)).toEqual(numbers);
+});
+
+test("early return: an update answers while the workflow that it confirms goes on", async () => {
+  const transaction = workflow(
+    "transaction",
+    { output: z.int(), updates: { confirmation: { output: z.string() } }, ...finish },
+    async (ctx) => {
+      let confirmed = false;
+      ctx.onUpdate("confirmation", async () => {
+        await ctx.condition(() => confirmed);
+        return "confirmed";
+      });
+      await ctx.step("authorize", () => true);
+      confirmed = true;
+      await ctx.signal("finish");
+      return 77;
+    },
+  );
+  await startWorker(transaction);
+  const run = await (await connect()).start(transaction, undefined, { workflowId: "transaction-1" });
+  expect(await run.update("confirmation")).toBe("confirmed");
+  expect(await run.describe()).toMatchObject({ state: "running" });
+  await run.signal("finish");
+  expect(await run.result()).toBe(77);
+});
+
+test("a deployment: runs of the old code go on as they were begun, new ones take the patch", async () => {
+  const before = workflow("patched", { output: z.string(), ...finish }, async (ctx) => {
+    const by = await ctx.step("a", () => "A");
+    await ctx.signal("finish");
+    return by;
+  });
+  const after = workflow("patched", { output: z.string(), ...finish }, async (ctx) => {
+    const by = ctx.patched("b") ? await ctx.step("b", () => "B") : await ctx.step("a", () => "A");
+    await ctx.signal("finish");
+    return by;
+  });
+  const client = await connect();
+  const oldWorker = await startWorker(before);
+  const old = await client.start(before, undefined);
+  await until("the first step is recorded", async () =>
+    (await old.history()).some(({ type }) => type === "StepCompleted"),
+  );
+  await oldWorker.drain();
+  await startWorker(after);
+  const begunAfter = await client.start(after, undefined);
+  for (const run of [old, begunAfter]) await run.signal("finish");
+  expect([await old.result(), await begunAfter.result()]).toEqual(["A", "B"]);
+});
+
+test("children: an abandoned one outlives its parent, another one ends with it", async () => {
+  const child = workflow("child", finish, (ctx) => ctx.signal("finish"));
+  const parent = workflow("parent", {}, async (ctx) => {
+    await ctx.startChild(child, undefined, { workflowId: "kept", parentClosePolicy: "abandon" });
+    await ctx.startChild(child, undefined, { workflowId: "taken-along", parentClosePolicy: "requestCancel" });
+  });
+  await startWorker(parent, child);
+  const client = await connect();
+  await (await client.start(parent, undefined)).result();
+  expect(await client.workflow("taken-along").wait()).toMatchObject({ state: "cancelled" });
+  expect(await client.workflow("kept").describe()).toMatchObject({ state: "running" });
+  await client.workflow(child, "kept").signal("finish");
+  expect(await client.workflow("kept").wait()).toMatchObject({ state: "completed" });
+});
