@@ -28,6 +28,7 @@ export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/t
 export { PerdureError } from "./errors.js";
 export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
 export { defineTopology, type TopologyDeclaration } from "./jetstream/define-topology.js";
+export { createLogger, type Logger, type LogLevel, silentLogger } from "./logger.js";
 export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { HistoryEvent } from "./protocol/history-event.js";

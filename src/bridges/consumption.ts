@@ -4,6 +4,7 @@
  * acknowledgement bounds how long a dead process is waited for, not how long the work takes.
  */
 
+import { setMaxListeners } from "node:events";
 import type { Connection } from "../jetstream/connection.js";
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
@@ -87,6 +88,8 @@ export class MessageConsumption<T> implements Consumption {
     this.#parts = parts;
     this.#options = options;
     this.#maxConcurrent = options.maxConcurrent ?? 1;
+    // Every message in hand listens to it.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   stop(patienceMs = PATIENCE_MS): Promise<void> {

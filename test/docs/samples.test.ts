@@ -124,6 +124,7 @@ beforeAll(async () => {
       paths: {
         perdure: [join(root, "dist/src/index.d.ts")],
         "perdure/testing": [join(root, "dist/src/testing/index.d.ts")],
+        "perdure/bridges": [join(root, "dist/src/bridges/index.d.ts")],
       },
     },
     include: ["**/*.ts"],
