@@ -113,7 +113,7 @@ export class BatchConsumption<T> implements Consumption {
   }
 
   async #stop(patienceMs: number): Promise<void> {
-    this.#consumer?.stop();
+    await this.#consumer?.stop();
     clearTimeout(this.#timer);
     const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patienceMs);
     while (this.#handling !== undefined || this.#gathering.length > 0) {

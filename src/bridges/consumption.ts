@@ -152,7 +152,7 @@ export class MessageConsumption<T> implements Consumption {
   }
 
   async #stop(patienceMs: number): Promise<void> {
-    this.#consumer?.stop();
+    await this.#consumer?.stop();
     // Never begun: they come back by the time-out of their acknowledgement, or at once to somebody else.
     for (const { delivery } of this.#waiting.splice(0)) delivery.nak(0);
     const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patienceMs);

@@ -88,17 +88,16 @@ export class MemberHost {
     });
     this.#listen(goodbye.subject, goodbye.schema, (body) => this.#leave(goodbye.read(body), "said goodbye"));
     this.#watch = setInterval(() => this.#dropSilent(lostAfterMs), Math.max(10, lostAfterMs / 4));
-    await this.#takeUpKnown(lostAfterMs);
+    await this.#takeUpKnown();
   }
 
   /** Announcements that an earlier life of this bridge heard; whoever is gone meanwhile is soon found silent. */
-  async #takeUpKnown(lostAfterMs: number): Promise<void> {
-    const { agentStatuses, timestamp } = await this.#parts.client.status();
-    for (const { agentId, capabilities, maxConcurrentTasks, metadata, state, lastSeenAt = 0 } of agentStatuses) {
+  async #takeUpKnown(): Promise<void> {
+    const { agentStatuses } = await this.#parts.client.status();
+    for (const { agentId, capabilities, maxConcurrentTasks, metadata, state } of agentStatuses) {
       const isOurs = metadata?.["bridge"] === this.#parts.bridge && metadata["member"] === this.#name;
-      // Members that left are gone; but so are, since a moment ago, all of a bridge that was stopped.
-      const hasLeft = state === "gone" && timestamp - lastSeenAt > lostAfterMs;
-      if (isOurs && !hasLeft) this.#announced({ agentId, capabilities, maxConcurrentTasks, metadata });
+      // Members that left are gone for seven days; so are those of a bridge that was stopped, until they announce themselves.
+      if (isOurs && state !== "gone") this.#announced({ agentId, capabilities, maxConcurrentTasks, metadata });
     }
   }
 

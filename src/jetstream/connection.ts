@@ -43,7 +43,13 @@ export interface RequestOptions {
 }
 
 export interface Subscription {
+  /** What the server has sent already and has not arrived is dropped. */
   unsubscribe(): void;
+}
+
+export interface DrainableSubscription extends Subscription {
+  /** Ends it as well, and resolves when what the server had sent was handled, or the connection is lost. */
+  drain(): Promise<void>;
 }
 
 export interface SubscribeOptions {
@@ -77,7 +83,7 @@ export interface Connection {
    */
   request(subject: string, body: Uint8Array | string, options: RequestOptions): Promise<Message>;
   /** A handler that throws is logged with the subject; the subscription and the connection live on. */
-  subscribe(subject: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
+  subscribe(subject: string, handler: (message: Message) => void, options?: SubscribeOptions): DrainableSubscription;
   /** A reply prefix of this connection's own, for subjects of the form `<inbox>.<anything>`. */
   newInbox(): string;
   /** Returns what ends the listening. */
@@ -232,7 +238,7 @@ class NatsBackedConnection implements Connection {
     subject: string,
     handler: (message: Message) => void,
     { queue, onRefused }: SubscribeOptions = {},
-  ): Subscription {
+  ): DrainableSubscription {
     const subscription = this.#nats.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error: Error | null, msg: Msg) => {
@@ -249,7 +255,15 @@ class NatsBackedConnection implements Connection {
         }
       },
     });
-    return { unsubscribe: () => (this.#nats.isClosed() ? undefined : subscription.unsubscribe()) };
+    return {
+      unsubscribe: () => (this.#nats.isClosed() ? undefined : subscription.unsubscribe()),
+      drain: async () => {
+        if (this.#nats.isClosed() || subscription.isClosed()) return;
+        // Without a connection nothing is on its way, and the library would wait for one.
+        if (this.#connected) await atMost(DRAIN_TIMEOUT_MS, subscription.drain());
+        if (!subscription.isClosed()) subscription.unsubscribe();
+      },
+    };
   }
 
   newInbox(): string {
@@ -372,18 +386,26 @@ class NatsBackedConnection implements Connection {
   }
 
   async #drain(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DRAIN_TIMEOUT_MS);
-    });
     try {
-      await Promise.race([this.#nats.drain(), patience]);
+      await atMost(DRAIN_TIMEOUT_MS, this.#nats.drain());
     } catch {
       // The connection was lost meanwhile: nothing is left to drain, and closing below is all there is to do.
     } finally {
-      clearTimeout(timer);
       await this.#nats.close();
     }
+  }
+}
+
+/** Waits no longer for it than so. */
+async function atMost(timeoutMs: number, ending: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  try {
+    await Promise.race([ending, patience]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -11,7 +11,7 @@ import { nanosFromMs } from "../protocol/time.js";
 import { positionOf } from "./ack-subject.js";
 import { apiCodes, refusalOf, storageError } from "./api-error.js";
 import { Backoff } from "./backoff.js";
-import type { Connection, Message, Subscription } from "./connection.js";
+import type { Connection, DrainableSubscription, Message } from "./connection.js";
 import { Delivery } from "./delivery.js";
 import { managerOf } from "./jetstream-manager.js";
 
@@ -51,7 +51,7 @@ export class DurableConsumer {
   readonly #backoff = new Backoff();
   readonly #isPush: boolean;
   readonly #givesNothing: SampledLog;
-  readonly #subscription: Subscription;
+  readonly #subscription: DrainableSubscription;
   readonly #stopListening: () => void;
   #pullCount = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -117,14 +117,17 @@ export class DurableConsumer {
     if (batch > 0) this.#pull(batch);
   }
 
-  /** Nothing is received any more; what was, is answered as ever. May be called twice. */
-  stop(): void {
+  /**
+   * Asks for nothing more. Resolves when nothing is received any more: what the server has sent until then is, because where
+   * a message is delivered once it would be lost. May be called twice.
+   */
+  async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#stopListening();
     clearTimeout(this.#retry);
     this.#forgetPulls();
-    this.#subscription.unsubscribe();
+    await this.#subscription.drain();
   }
 
   #pull(batch: number): void {

@@ -3,7 +3,6 @@ import type { Activation, StepAssignment } from "../../protocol/activation.js";
 import type { AgentId } from "../../protocol/ids.js";
 import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
-
 import { isClosed, type OpenRun, type RunBook } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
 

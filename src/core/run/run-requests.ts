@@ -58,7 +58,8 @@ export class RunRequests {
     }
     if ((run.record.stuck?.failures ?? 0) >= STUCK_QUERIES_FAIL) {
       const message = `workflow ${workflowId} is stuck and cannot answer: ${run.record.stuck?.failure.message}`;
-      return refused("NOT_READY", message, workflowId);
+      // Not a code over which clients ask again by themselves: it may be long until a deployment heals the run.
+      return refused("WORKFLOW_TASK_FAILED", message, workflowId);
     }
     this.#inbox.ask(run, { query }, at);
     return { ok: true, askedId: `${workflowId}/${query.queryId}` };

@@ -105,7 +105,7 @@ it("fails queries at once of a run that is stuck for good, and those that waited
   engine.pass(10_000);
   engine.failActivation("o-1");
   expect(engine.outcomes("o-1/q-1")).toMatchObject([{ state: "failed", failure: { type: "NONDETERMINISM" } }]);
-  expect(engine.query("o-1", "q-2")).toMatchObject({ ok: false, refusal: { code: "NOT_READY" } });
+  expect(engine.query("o-1", "q-2")).toMatchObject({ ok: false, refusal: { code: "WORKFLOW_TASK_FAILED" } });
 });
 
 it("forgets a query of a closed run that nobody waits for any more", () => {
