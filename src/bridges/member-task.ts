@@ -50,15 +50,16 @@ export async function runAtMember(
   answered.catch(() => undefined);
   const withinMs = parts.rule.answerWithinMs?.(task);
   const timer = withinMs === undefined ? undefined : setTimeout(() => patience.abort(silent(task, withinMs)), withinMs);
-  let left = leftBefore(context);
-  parts.news.set(foreignId, (progress) => context.progress({ ...left, progress }));
+  let report: Left & { readonly progress?: unknown } = leftBefore(context);
+  const tell = (more: Partial<typeof report>): void => {
+    report = { ...report, ...more };
+    context.progress(report);
+  };
+  parts.news.set(foreignId, (progress) => tell({ progress }));
   try {
     const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
     if (earlier !== undefined) return outputOf(earlier, context);
-    const by = await send(parts, task, foreignId, context, (now) => {
-      left = now;
-      context.progress(left);
-    });
+    const by = await send(parts, task, foreignId, context, tell);
     // Whoever said it may have been answered before anybody listened here.
     const before = by === "others" ? await parts.answers.find(foreignId) : undefined;
     return outputOf(before ?? (await answered), context);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { JsonValue } from "./envelope.js";
 import { Failure } from "./failure.js";
 import { MessageName, WorkflowId } from "./ids.js";
+import { SIGNALS_MAX } from "./limits.js";
 import { PositiveDurationMs } from "./time.js";
 import { activityFields, childFields, NamedValues, runFields, stepFields } from "./workflow-options.js";
 
@@ -53,7 +54,15 @@ export const Command = z.discriminatedUnion("type", [
   command("CompleteWorkflow", { output: JsonValue }),
   command("FailWorkflow", { failure: Failure }),
   command("CancelWorkflow", {}),
-  command("ContinueAsNew", { workflowType: MessageName.optional(), ...runFields }),
+  command("ContinueAsNew", {
+    workflowType: MessageName.optional(),
+    /** Signals that came to this run and that its code did not take; the next one begins with them. */
+    signals: z
+      .array(z.object({ signalName: MessageName, input: JsonValue.optional() }))
+      .max(SIGNALS_MAX)
+      .optional(),
+    ...runFields,
+  }),
 ]);
 export type Command = z.infer<typeof Command>;
 export type CommandType = Command["type"];

@@ -16,6 +16,16 @@ export interface UpdateHandler {
   readonly validate: ((input: unknown) => unknown) | undefined;
 }
 
+/** A signal that came before anybody wanted it. */
+interface WaitingSignal {
+  /** As its schema has it. */
+  readonly input: unknown;
+  /** As it came. */
+  readonly given: unknown;
+  /** Among all that had to wait. */
+  readonly place: number;
+}
+
 /** What handlers need of their run. */
 export interface HandlerSurroundings {
   tell(command: Command): void;
@@ -32,11 +42,12 @@ export class Handlers {
   readonly #queries = new Map<string, QueryHandler>();
   readonly #updates = new Map<string, UpdateHandler>();
   /** Signals that nobody took yet, by name, in order. */
-  readonly #waitingSignals = new Map<string, unknown[]>();
+  readonly #waitingSignals = new Map<string, WaitingSignal[]>();
   /** Code that waits for the next signal of a name. */
   readonly #takers = new Map<string, ((input: unknown) => void)[]>();
   #leftUpdates: { readonly update: UpdateRequest; readonly resume: () => void }[] = [];
   #running = 0;
+  #signalCount = 0;
 
   constructor(declared: WorkflowDeclaration, run: HandlerSurroundings) {
     this.#declared = declared;
@@ -71,15 +82,28 @@ export class Handlers {
       return;
     }
     const waiting = this.#waitingSignals.get(name);
-    if (waiting === undefined) this.#waitingSignals.set(name, [input]);
-    else waiting.push(input);
+    this.#signalCount += 1;
+    const signal = { input, given, place: this.#signalCount };
+    if (waiting === undefined) this.#waitingSignals.set(name, [signal]);
+    else waiting.push(signal);
+  }
+
+  /** What nobody took, as it came, in the order in which it came. */
+  untakenSignals(): { signalName: string; input?: unknown }[] {
+    const untaken = [...this.#waitingSignals].flatMap(([signalName, waiting]) =>
+      waiting.map(({ given, place }) => ({ signalName, given, place })),
+    );
+    return untaken
+      .toSorted((a, b) => a.place - b.place)
+      .map(({ signalName, given }) => (given === undefined ? { signalName } : { signalName, input: given }));
   }
 
   /** The next signal of a name, now or when it comes. */
   takeSignal(name: string, take: (input: unknown) => void): () => void {
     const waiting = this.#waitingSignals.get(name);
-    if (waiting !== undefined && waiting.length > 0) {
-      take(waiting.shift());
+    const first = waiting?.shift();
+    if (first !== undefined) {
+      take(first.input);
       return () => undefined;
     }
     const takers = this.#takers.get(name) ?? [];
@@ -96,7 +120,7 @@ export class Handlers {
     this.#signals.set(name, handler);
     const waiting = this.#waitingSignals.get(name) ?? [];
     this.#waitingSignals.delete(name);
-    for (const input of waiting) this.#run.start(() => this.#counted(() => handler(input)));
+    for (const { input } of waiting) this.#run.start(() => this.#counted(() => handler(input)));
   }
 
   onQuery(name: string, handler: QueryHandler): void {

@@ -118,7 +118,10 @@ export class WorkflowRun implements WorkflowCode {
 
   /** @throws what only a deployment heals */
   #closeFor(thrown: unknown): Command {
-    if (thrown instanceof ContinueAsNew) return thrown.command;
+    if (thrown instanceof ContinueAsNew) {
+      const signals = this.#handlers.untakenSignals();
+      return signals.length === 0 ? thrown.command : { ...thrown.command, signals };
+    }
     if (this.#cancelRequested && isCancellation(thrown)) return { type: "CancelWorkflow" };
     if (isBrokenCode(thrown)) throw thrown;
     return { type: "FailWorkflow", failure: failureOf(thrown) };

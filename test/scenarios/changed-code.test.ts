@@ -1,9 +1,8 @@
 /** Temporal's non-determinism errors and workflow task failures: the run is held, says why, and a deployment heals it. */
-import { ApplicationFailure, task, workflow } from "perdure";
+import { ApplicationFailure, silentLogger, task, workflow } from "perdure";
 import { replay, testEnvironment } from "perdure/testing";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 
 const charge = task("charge");
 const declared = { output: z.string(), signals: { go: z.undefined() } } as const;

@@ -81,3 +81,25 @@ test("an account that renews itself after three entries loses none, whenever the
   expect(entries.toSorted((a, b) => a - b)).toEqual(numbers);
   expect(runs).toBeGreaterThan(1);
 });
+
+test("signals that the code did not take go with it, in their order, through as many runs as it takes", async () => {
+  const patient = workflow(
+    "patient",
+    { input: z.int(), signals: { word: z.string(), other: z.string() }, output: z.array(z.string()) },
+    async (ctx, runsLeft) => {
+      if (runsLeft > 0) {
+        await ctx.sleep("1h");
+        return ctx.continueAsNew(runsLeft - 1);
+      }
+      return [await ctx.signal("word"), await ctx.signal("other"), await ctx.signal("word")];
+    },
+  );
+  const environment = testEnvironment({ workflows: [patient] });
+  const run = await environment.start(patient, 2);
+  await environment.sleep("10m");
+  await run.signal("word", "one");
+  await run.signal("other", "two");
+  await environment.sleep("80m");
+  await run.signal("word", "three");
+  expect(await run.result()).toEqual(["one", "two", "three"]);
+});

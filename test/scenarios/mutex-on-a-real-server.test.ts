@@ -1,9 +1,8 @@
 /** Temporal's sample mutex, where the lock is started by whoever asks first: with a client, in a step. */
-import { type Client, connectClient, worker, workflow } from "perdure";
+import { type Client, connectClient, silentLogger, worker, workflow } from "perdure";
 import { startLocalSystem } from "perdure/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 
 const Request = z.object({ initiatorId: z.string() });
 const Token = z.object({ token: z.string() });

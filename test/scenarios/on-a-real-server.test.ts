@@ -1,9 +1,17 @@
 /** The same samples as an application runs them: nats-server, orchestrator, agents and workers of their own. */
-import { type AgentOptions, agent, connectClient, task, type WorkerOptions, worker, workflow } from "perdure";
+import {
+  type AgentOptions,
+  agent,
+  connectClient,
+  silentLogger,
+  task,
+  type WorkerOptions,
+  worker,
+  workflow,
+} from "perdure";
 import { type LocalSystem, startLocalSystem } from "perdure/testing";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 import { until } from "../support/until.js";
 
 let system: LocalSystem;

@@ -1,8 +1,7 @@
 /** After Temporal's sample patching-api: the four versions of one workflow, and histories of each against the next. */
-import { type AnyWorkflow, task, workflow } from "perdure";
+import { type AnyWorkflow, silentLogger, task, workflow } from "perdure";
 import { replay, testEnvironment } from "perdure/testing";
 import { expect, test } from "vitest";
-import { silentLogger } from "../../src/logger.js";
 
 const activityA = task("activityA");
 const activityB = task("activityB");

@@ -5,6 +5,7 @@ import {
   type Client,
   connectClient,
   dag,
+  silentLogger,
   TaskFailedError,
   TimeoutFailure,
   task,
@@ -14,7 +15,6 @@ import {
 import { type LocalSystem, startLocalSystem } from "perdure/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 import { until } from "../support/until.js";
 
 const square = task("square", { input: z.number(), output: z.number() });

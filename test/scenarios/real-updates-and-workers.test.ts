@@ -1,9 +1,18 @@
 /** Scenarios that need workers that come and go, on a real nats-server and orchestrator as docs/testing-workflows.md starts them. */
-import { type Agent, type AnyWorkflow, agent, type Client, connectClient, task, worker, workflow } from "perdure";
+import {
+  type Agent,
+  type AnyWorkflow,
+  agent,
+  type Client,
+  connectClient,
+  silentLogger,
+  task,
+  worker,
+  workflow,
+} from "perdure";
 import { type LocalSystem, startLocalSystem } from "perdure/testing";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 import { until } from "../support/until.js";
 
 let system: LocalSystem;

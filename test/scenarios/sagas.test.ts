@@ -1,9 +1,16 @@
 /** After Temporal's sample saga: opening an account, undone in reverse order where one of its steps fails. */
-import { ActivityFailure, ApplicationFailure, TaskFailedError, TaskFailure, task, workflow } from "perdure";
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  silentLogger,
+  TaskFailedError,
+  TaskFailure,
+  task,
+  workflow,
+} from "perdure";
 import { testEnvironment } from "perdure/testing";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { silentLogger } from "../../src/logger.js";
 
 const Account = z.object({ accountId: z.string() });
 const quick = { input: Account, timeouts: { startToClose: "2s", scheduleToClose: "3s" } } as const;

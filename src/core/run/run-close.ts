@@ -41,7 +41,7 @@ const machineEvents: Readonly<Record<CloseEvent["type"], ClosingStep>> = {
 
 export type RetryVerdict =
   | { readonly notBefore: number; readonly retryState: "inProgress" }
-  | { readonly notBefore: null; readonly retryState: Exclude<RetryState, "inProgress" | "cancelRequested"> };
+  | { readonly notBefore: null; readonly retryState: Exclude<RetryState, "inProgress"> };
 
 /** Whoever stopped something, or was too late for it, is not helped by another run. */
 const neverRetried: ReadonlySet<string> = new Set([
@@ -66,6 +66,8 @@ export class RunClose {
   retryOf(record: RunRecord, failure: Failure, at: number): RetryVerdict {
     const { retry, executionDeadlineAt } = record.spec;
     if (retry === null) return { notBefore: null, retryState: "retryPolicyNotSet" };
+    // Whoever asked it to end did not mean one attempt of it.
+    if (record.cancelRequested) return { notBefore: null, retryState: "cancelRequested" };
     const policy = completeRetryPolicy({ maximumAttempts: 0, ...retry });
     const isFinal = failure.nonRetryable === true || neverRetried.has(failure.type);
     if (isFinal || policy.nonRetryableErrorTypes.includes(failure.type)) {
@@ -102,8 +104,8 @@ export class RunClose {
     this.#replies.giveUpAccepted(record);
     const { next } = options;
     if (next !== undefined) {
-      const { record: successor, started } = newRun(next);
-      const opened = this.#ledger.runs.start(successor, [started], at);
+      const { record: successor, first } = newRun(next);
+      const opened = this.#ledger.runs.start(successor, first, at);
       this.#inbox.moveAsked(record.runId, successor.runId);
       this.#inbox.wake(opened, at);
       return;
@@ -202,6 +204,7 @@ export function successorOf(
     attempt: change.attempt,
     continuedFromRunId: record.runId,
     usage: record.usage,
+    ...(change.signals === undefined ? {} : { signals: change.signals }),
     ...(change.notBefore === undefined ? {} : { notBefore: change.notBefore }),
     ...(change.lastFailure === undefined ? {} : { lastFailure: change.lastFailure }),
   };

@@ -112,6 +112,11 @@ export class RunRequests {
     const isAsked =
       record.cancelRequested || record.buffered.some(({ type }) => type === "WorkflowExecutionCancelRequested");
     if (isClosed(record) || isAsked) return;
+    if (record.notBefore !== null && at < record.notBefore) {
+      // Between two tries no code of it runs that could clean anything up.
+      this.#close.close(run, { type: "WorkflowExecutionCanceled", at }, {});
+      return;
+    }
     this.#inbox.receive(run, { type: "WorkflowExecutionCancelRequested", at }, at);
   }
 

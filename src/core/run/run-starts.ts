@@ -19,7 +19,16 @@ export interface RunStart {
   /** What the chain has cost so far. */
   readonly usage?: RunRecord["usage"];
   readonly continuedFromRunId?: RunId;
+  /** Signals that its history begins with: of a signal-with-start, or those that the run before it had not taken. */
+  readonly signals?: readonly FirstSignal[] | undefined;
   readonly lastFailure?: Extract<NewHistoryEvent, { type: "WorkflowExecutionStarted" }>["lastFailure"];
+}
+
+interface FirstSignal {
+  readonly signalName: string;
+  /** Default: one that follows from the run and the signal's place. */
+  readonly signalId?: string | undefined;
+  readonly input?: unknown;
 }
 
 /** Of a workflow as it was submitted. */
@@ -43,7 +52,8 @@ export function firstSpec(workflow: TaskRecord, runId: RunId): RunSpec {
   };
 }
 
-export function newRun(start: RunStart): { readonly record: RunRecord; readonly started: NewHistoryEvent } {
+/** The record of a run before anything happened, and what happens first. */
+export function newRun(start: RunStart): { readonly record: RunRecord; readonly first: readonly NewHistoryEvent[] } {
   const { spec, runId, at, attempt, notBefore } = start;
   // What its first event says is taken from there: it need not stand in the journal twice.
   const { input: _, ...handedOn } = spec;
@@ -76,7 +86,17 @@ export function newRun(start: RunStart): { readonly record: RunRecord; readonly 
     usage: start.usage ?? null,
     closedAt: null,
   };
-  return { record, started: startedEvent(start) };
+  return { record, first: [startedEvent(start), ...firstSignals(start)] };
+}
+
+function firstSignals({ runId, at, signals = [] }: RunStart): NewHistoryEvent[] {
+  return signals.map(({ signalName, signalId, input }, index) => ({
+    type: "WorkflowExecutionSignaled",
+    at,
+    signalName,
+    signalId: signalId ?? `${runId}-${index + 1}`,
+    input,
+  }));
 }
 
 function startedEvent(start: RunStart): NewHistoryEvent {

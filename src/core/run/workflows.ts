@@ -3,7 +3,7 @@
  * decides what goes into it, in which order, and what the engine does about it.
  */
 import type { TaskResult } from "../../protocol/agent-message.js";
-import type { HistoryEvent, NewHistoryEvent, ParentRun } from "../../protocol/history-event.js";
+import type { HistoryEvent, ParentRun } from "../../protocol/history-event.js";
 import type { WorkflowId } from "../../protocol/ids.js";
 import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { FollowUp, Ledger } from "../ledger.js";
@@ -156,7 +156,7 @@ export class Workflows {
     const runId = newRunId(this.#chance);
     const { spec } = workflow;
     const { memo = {}, searchAttributes = {}, signal } = spec.run ?? {};
-    const { record, started } = newRun({
+    const { record, first } = newRun({
       spec: firstSpec(workflow, runId),
       runId,
       at,
@@ -164,12 +164,8 @@ export class Workflows {
       memo,
       searchAttributes,
       attempt: 1,
+      ...(signal === undefined ? {} : { signals: [{ ...signal, signalName: signal.name }] }),
     });
-    const first: NewHistoryEvent[] = [started];
-    if (signal !== undefined) {
-      const { name: signalName, signalId, input } = signal;
-      first.push({ type: "WorkflowExecutionSignaled", at, signalName, signalId, input });
-    }
     this.#inbox.wake(this.#ledger.runs.start(record, first, at), at);
   }
 

@@ -177,3 +177,23 @@ it("drops what a closed run had asked for", () => {
   expect(engine.states(`${runId}-1`, `${runId}-2`)).toEqual(["cancelling", "cancelled"]);
   expect(engine.run("o-1").timers).toEqual({});
 });
+
+it("is not tried again once it was asked to end", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1", { retry: { initialIntervalMs: 500 } });
+  engine.cancel("o-1");
+  engine.answer("o-1", []);
+  engine.answer("o-1", [fail()]);
+  expect(engine.events("o-1").at(-1)).toMatchObject({ type: "WorkflowExecutionFailed", retryState: "cancelRequested" });
+  expect(engine.task("o-1").state).toBe("failed");
+});
+
+it("ends at once when it is cancelled between two tries", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1", { retry: { initialIntervalMs: 60_000 } });
+  engine.answer("o-1", [fail()]);
+  engine.cancel("o-1");
+  expect(engine.task("o-1").state).toBe("cancelled");
+  engine.pass(60_000);
+  expect(engine.activation("o-1")).toBeNull();
+});
