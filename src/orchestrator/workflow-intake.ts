@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.js";
 import type { Core } from "../core/core.js";
 import type { OpenRun } from "../core/run/run-book.js";
+import { unfinishedUpdate } from "../core/run/run-replies.js";
 import type { Asked } from "../core/run/run-requests.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { AskedOutcome } from "../machines/effect.js";
@@ -196,9 +197,8 @@ export class WorkflowIntake {
     const isOfIt = (event: HistoryEvent) => "updateId" in event && event.updateId === updateId;
     const last = (await histories.read(taskId, runId)).filter(isOfIt).at(-1);
     if (last === undefined) return null;
-    const message = `run ${runId} of workflow ${taskId} closed before it had finished update ${updateId}.`;
     const isFinished = last.type === "WorkflowExecutionUpdateCompleted";
-    const known = isFinished ? { state: "completed" as const, runId } : { state: "runClosed" as const, message };
+    const known = isFinished ? { state: "completed" as const, runId } : unfinishedUpdate(taskId, runId, updateId);
     return { ok: true, askedId: `${taskId}/${updateId}`, known };
   }
 

@@ -98,7 +98,7 @@ export class LocalRequests {
     const { askedId, known } = granted(core.update(taskId, { updateId, name, input }, now));
     if (known?.state === "completed") return { updateId, ...this.#completed(taskId, known.runId, updateId) };
     const outcome =
-      known?.state === "runClosed"
+      known?.state === "failed"
         ? known
         : await this.#outcome(taskId, askedId, "may pass", `update ${name} is not finished`);
     if (outcome.state === "runClosed") {

@@ -190,7 +190,9 @@ test("a wrong output fails the update", async () => {
 test("an update that a run's end leaves unfinished fails, and the run may wait for it instead", async () => {
   const env = lab(holding);
   const run = await env.start(holding, undefined);
-  const unfinished = expect(run.update("set", 200)).rejects.toMatchObject({ code: "NOT_READY" });
+  const unfinished = expect(run.update("set", 200)).rejects.toMatchObject({
+    failure: { type: "AcceptedUpdateCompletedWorkflow" },
+  });
   await run.signal("end");
   await unfinished;
   expect(await run.result()).toBe(200);
@@ -220,7 +222,9 @@ test("continue-as-new from an update's handler closes the run", async () => {
   });
   const env = lab(renewing);
   const run = await env.start(renewing, 0);
-  await expect(run.update("set", 4)).rejects.toMatchObject({ code: "NOT_READY" });
+  await expect(run.update("set", 4)).rejects.toMatchObject({
+    failure: { type: "AcceptedUpdateCompletedWorkflow" },
+  });
   expect(await run.result()).toBe(4);
 });
 

@@ -53,9 +53,7 @@ export class RunReplies {
   giveUpAccepted(record: RunRecord): void {
     const { runId, spec, updates } = record;
     for (const [updateId, { state }] of Object.entries(updates)) {
-      if (state !== "accepted") continue;
-      const message = `run ${runId} of workflow ${spec.workflowId} closed before it had finished update ${updateId}.`;
-      this.#reply(record, updateId, { state: "runClosed", message });
+      if (state === "accepted") this.#reply(record, updateId, unfinishedUpdate(spec.workflowId, runId, updateId));
     }
   }
 
@@ -75,6 +73,16 @@ export class RunReplies {
   #say(workflowId: WorkflowId, id: string, outcome: AskedOutcome): void {
     this.#ledger.ask({ kind: "answerAsked", askedId: `${workflowId}/${id}`, outcome });
   }
+}
+
+/** Of an update that a run had accepted and closed on: asking again changes nothing. Temporal's word for it. */
+export function unfinishedUpdate(
+  workflowId: WorkflowId,
+  runId: RunId,
+  updateId: string,
+): Extract<AskedOutcome, { state: "failed" }> {
+  const message = `run ${runId} of workflow ${workflowId} closed before it had finished update ${updateId}.`;
+  return { state: "failed", failure: { type: "AcceptedUpdateCompletedWorkflow", message } };
 }
 
 function outcomeOf({ output, failure }: { readonly output?: unknown; readonly failure?: Failure | undefined }) {

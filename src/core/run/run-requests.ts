@@ -9,6 +9,7 @@ import type { Ledger } from "../ledger.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunClose } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
+import { unfinishedUpdate } from "./run-replies.js";
 import { takesSignal } from "./signal-room.js";
 
 export type Asked<Granted> = ({ readonly ok: true } & Granted) | { readonly ok: false; readonly refusal: Refusal };
@@ -86,7 +87,7 @@ export class RunRequests {
     const any = this.#ledger.runs.of(workflowId);
     const before = any === undefined ? undefined : ownOf(any.record.updates, update.updateId);
     if (any !== undefined && before !== undefined) {
-      return { ok: true, askedId: `${workflowId}/${update.updateId}`, known: standingOf(before, any) };
+      return { ok: true, askedId: `${workflowId}/${update.updateId}`, known: standingOf(before, any, update.updateId) };
     }
     const found = this.#openRun(workflowId);
     if (!found.ok) return found;
@@ -160,13 +161,17 @@ export const STUCK_QUERIES_FAIL = 3;
 
 /** `completed`: how is in the history of the run. */
 export type KnownUpdate =
-  | Extract<AskedOutcome, { state: "accepted" | "runClosed" }>
+  | Extract<AskedOutcome, { state: "accepted" | "failed" }>
   | { readonly state: "completed"; readonly runId: RunId };
 
-function standingOf(update: { readonly state: "accepted" | "completed" }, { record }: OpenRun): KnownUpdate {
+function standingOf(
+  update: { readonly state: "accepted" | "completed" },
+  { record }: OpenRun,
+  updateId: string,
+): KnownUpdate {
   if (update.state === "completed") return { state: "completed", runId: record.runId };
   if (!isClosed(record)) return { state: "accepted" };
-  return { state: "runClosed", message: `run ${record.runId} closed before the update was finished` };
+  return unfinishedUpdate(record.spec.workflowId, record.runId, updateId);
 }
 
 function unknown(workflowId: WorkflowId): { readonly ok: false; readonly refusal: Refusal } {

@@ -182,7 +182,10 @@ it("tells those whose update was accepted and whose run closed, and takes the ot
   engine.signal("o-1", "go");
   engine.update("o-1", "u-2");
   engine.answer("o-1", [{ type: "ContinueAsNew" }]);
-  expect(engine.outcomes("o-1/u-1").at(-1)).toMatchObject({ state: "runClosed" });
+  expect(engine.outcomes("o-1/u-1").at(-1)).toMatchObject({
+    state: "failed",
+    failure: { type: "AcceptedUpdateCompletedWorkflow" },
+  });
   expect([engine.outcomes("o-1/u-2"), engine.activation("o-1")?.updates]).toMatchObject([[], [{ updateId: "u-2" }]]);
   engine.answer("o-1", [
     { type: "AcceptUpdate", updateId: "u-2" },
