@@ -1,0 +1,125 @@
+/** The client in Python, as a process, on a server that asks for a token: with members in TypeScript on the other side. */
+import { spawn, spawnSync } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { connectFleet, type Fleet } from "perdure/bridges";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { silentLogger } from "../../../src/logger.js";
+import { LatestDecisions } from "../../../workflows/overmind/latest-decisions.js";
+import { LLMRequest, MemoryEvent } from "../../../workflows/overmind/messages.js";
+import { producersOn } from "../../../workflows/overmind/producers.js";
+import { overmind } from "../../../workflows/overmind/topology.js";
+import { type ConfiguredNats, startConfigured } from "../../support/configured-nats.js";
+import { untilHolds } from "../../support/until.js";
+import { givenConsolidated, givenDecision, givenRequest } from "./given.js";
+
+const script = fileURLToPath(new URL("../../../workflows/overmind/overmind.py", import.meta.url));
+const token = "s3cret token";
+
+let server: ConfiguredNats;
+let fleet: Fleet;
+
+beforeAll(async () => {
+  if (spawnSync("python3", ["--version"]).error !== undefined) {
+    expect.fail("the client in Python cannot be tested: there is no python3 here; apt-get install python3");
+  }
+  server = await startConfigured(`authorization { token: "${token}" }\njetstream { store_dir: "STORE" }`);
+  fleet = await connectFleet({
+    servers: server.url,
+    token,
+    name: "typescript",
+    topology: overmind,
+    logger: silentLogger,
+  });
+});
+afterAll(async () => {
+  await fleet?.close();
+  await server?.[Symbol.asyncDispose]();
+});
+
+interface Ended {
+  readonly status: number | null;
+  readonly printed: readonly Readonly<Record<string, unknown>>[];
+  readonly complaint: string;
+}
+
+async function python(args: readonly string[], input: readonly unknown[] = [], environment = {}): Promise<Ended> {
+  const env = { ...process.env, NATS_URL: server.url, NATS_TOKEN: token, PYTHONDONTWRITEBYTECODE: "1", ...environment };
+  const child = spawn("python3", [script, ...args], { env, stdio: "pipe" });
+  child.stdin.end(input.map((message) => `${JSON.stringify(message)}\n`).join(""));
+  const status = new Promise<number | null>((resolve) => {
+    child.on("close", resolve);
+  });
+  const [printed, complaint] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return {
+    status: await status,
+    printed: printed
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line)),
+    complaint,
+  };
+}
+
+it("publishes what members in TypeScript take, the same message once", async () => {
+  const decisions = new LatestDecisions();
+  const consumption = await decisions.start(fleet);
+  const given = [givenDecision({ requestId: "py-1" }), givenDecision({ requestId: "py-2", selectedModel: "größer" })];
+
+  const { status, printed, complaint } = await python(["publish", "routing.model.selected"], [...given, given[0]]);
+  const shown = await untilHolds(
+    "both decisions are shown",
+    () => decisions.list({ limit: 10, model: undefined }),
+    ({ length }) => length === 2,
+  );
+  await consumption.stop();
+
+  expect({ status, complaint }).toEqual({ status: 0, complaint: "" });
+  expect(printed).toMatchObject([{ stream: "routing-decisions" }, { seq: 2 }, { seq: 1, duplicate: true }]);
+  expect(shown.map(({ requestId, selectedModel }) => [requestId, selectedModel])).toEqual([
+    ["py-2", "größer"],
+    ["py-1", "large"],
+  ]);
+});
+
+it("consumes what members in TypeScript publish, and acknowledges it", async () => {
+  const producers = producersOn(fleet);
+  for (const status of ["started", "completed", "failed"] as const) await producers.requested(givenRequest({ status }));
+
+  const { printed } = await python(["consume", "llm-requests", "metrics-consumer"]);
+
+  expect(printed.map(({ subject }) => subject)).toEqual([
+    "llm.request.started",
+    "llm.request.completed",
+    "llm.request.failed",
+  ]);
+  expect(LLMRequest.parse(printed[1]?.["body"])).toEqual(givenRequest());
+  expect(await fleet.lag("llm-requests", "metrics-consumer")).toMatchObject({ pending: 0, ackPending: 0 });
+});
+
+it("is given again what it hands back, and never what it ends", async () => {
+  const consume = ["consume", "memory-events", "consolidation-consumer", "--count", "1"];
+  await producersOn(fleet).remembered(givenConsolidated());
+
+  const first = await python([...consume, "--answer", "nak"]);
+  const second = await python([...consume, "--answer", "term"]);
+  const third = await python(consume);
+
+  expect(first.printed).toMatchObject([{ deliveries: 1 }]);
+  expect(second.printed).toMatchObject([{ deliveries: 2, subject: "memory.consolidated" }]);
+  expect(MemoryEvent.parse(second.printed[0]?.["body"])).toEqual(givenConsolidated());
+  expect(third).toEqual({ status: 0, printed: [], complaint: "" });
+});
+
+it.each<[what: string, args: readonly string[], environment: object, complaint: string]>([
+  ["nobody takes the subject", ["publish", "nobody.takes.this"], {}, "nobody listens on nobody.takes.this"],
+  ["the subject is none", ["publish", "routing.model selected"], {}, "is no subject"],
+  ["the token is wrong", ["publish", "memory.added"], { NATS_TOKEN: "wrong" }, "Authorization Violation"],
+  ["there is no consumer", ["consume", "memory-events", "nobody"], {}, "memory-events answered 503"],
+  ["there is no server", ["consume", "memory-events", "nobody"], { NATS_URL: "nats://127.0.0.1:1" }, "refused"],
+])("says so when %s, with exit status 1", async (_what, args, environment, complaint) => {
+  const ended = await python(args, [{ eventId: "e-9" }], environment);
+
+  expect(ended).toMatchObject({ status: 1, printed: [], complaint: expect.stringMatching(/^overmind: .+\n$/) });
+  expect(ended.complaint).toContain(complaint);
+});

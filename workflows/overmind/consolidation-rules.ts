@@ -1,0 +1,104 @@
+/**
+ * What consolidation makes of a memory. Pure, as workflow code runs it: what is known and what was said go in, what is
+ * to be kept comes out.
+ */
+import { z } from "zod";
+import { type ConsolidatedEvent, instantOf, Tier } from "./messages.js";
+
+export const MemoryRecord = z.object({
+  memoryId: z.string(),
+  state: z.enum(["live", "merged", "expired"]),
+  tier: Tier,
+  importance: z.number(),
+  accessCount: z.int(),
+  /** The memory that has taken this one in. */
+  mergedInto: z.string().nullable(),
+  mergedFrom: z.array(z.string()),
+  /** Epoch milliseconds of the newest event. */
+  updatedAt: z.number(),
+  /** Ids of the latest events that went into it: one that is told twice counts once. */
+  events: z.array(z.string()),
+});
+export type MemoryRecord = z.infer<typeof MemoryRecord>;
+
+/** Of a memory that never had one. */
+const IMPORTANCE_DEFAULT = 0.3;
+const EVENTS_KEPT = 100;
+
+/** The figures from which a memory is kept in the next tier; one of the two is enough. */
+const promotions: Readonly<
+  Record<Tier, { readonly to: Tier; readonly accesses: number; readonly importance: number } | null>
+> = {
+  "short-term": { to: "working", accesses: 3, importance: 0.5 },
+  working: { to: "long-term", accesses: 10, importance: 0.8 },
+  "long-term": null,
+};
+/** A memory of the lowest tier that nobody has asked for and that is worth less is given up. */
+const IMPORTANCE_KEPT_MIN = 0.1;
+
+export type Outcome = "kept" | "promoted" | "expired" | "unchanged";
+
+export interface Consolidation {
+  readonly outcome: Outcome;
+  readonly record: MemoryRecord;
+}
+
+/**
+ * @param known undefined for a memory that is consolidated for the first time
+ * @param sources memories that are merged into it, all retired already, so that their figures stand still
+ */
+export function consolidate(
+  event: ConsolidatedEvent,
+  known: MemoryRecord | undefined,
+  sources: readonly MemoryRecord[],
+): Consolidation {
+  if (known !== undefined && (known.state !== "live" || known.events.includes(event.eventId))) {
+    return { outcome: "unchanged", record: known };
+  }
+  const merged = merge(event, known, sources);
+  const tier = promoted(merged);
+  if (tier !== merged.tier) return { outcome: "promoted", record: { ...merged, tier } };
+  const isWorthless = tier === "short-term" && merged.accessCount === 0 && merged.importance < IMPORTANCE_KEPT_MIN;
+  return isWorthless
+    ? { outcome: "expired", record: { ...merged, state: "expired" } }
+    : { outcome: "kept", record: merged };
+}
+
+/** The state of a memory that another one takes in. */
+export function retire(record: MemoryRecord, into: string): MemoryRecord {
+  return { ...record, state: "merged", mergedInto: into };
+}
+
+function merge(
+  event: ConsolidatedEvent,
+  known: MemoryRecord | undefined,
+  sources: readonly MemoryRecord[],
+): MemoryRecord {
+  const at = instantOf(event);
+  const isNewest = known === undefined || at >= known.updatedAt;
+  const fresh = sources.filter(({ memoryId }) => known?.mergedFrom.includes(memoryId) !== true);
+  // Counts only grow, so that the larger one is the later one; importance is what was said last.
+  const accessCount = Math.max(known?.accessCount ?? 0, event.accessCount ?? 0);
+  const said = isNewest ? (event.importance ?? known?.importance) : known.importance;
+  return {
+    memoryId: event.memoryId,
+    state: "live",
+    tier: highest([event.tier, ...(known === undefined ? [] : [known.tier]), ...fresh.map(({ tier }) => tier)]),
+    importance: Math.max(said ?? IMPORTANCE_DEFAULT, ...fresh.map(({ importance }) => importance)),
+    accessCount: fresh.reduce((sum, source) => sum + source.accessCount, accessCount),
+    mergedInto: null,
+    mergedFrom: [...(known?.mergedFrom ?? []), ...fresh.map(({ memoryId }) => memoryId)],
+    updatedAt: Math.max(at, known?.updatedAt ?? 0),
+    events: [...(known?.events ?? []), event.eventId].slice(-EVENTS_KEPT),
+  };
+}
+
+function promoted({ tier, accessCount, importance }: MemoryRecord): Tier {
+  const next = promotions[tier];
+  if (next === null) return tier;
+  return accessCount >= next.accesses || importance >= next.importance ? next.to : tier;
+}
+
+function highest(tiers: readonly Tier[]): Tier {
+  return Tier.options.toReversed().find((tier) => tiers.includes(tier)) ?? "short-term";
+}
