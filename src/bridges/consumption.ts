@@ -5,6 +5,7 @@
  */
 
 import { setMaxListeners } from "node:events";
+import { Deferred } from "../deferred.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
@@ -68,6 +69,7 @@ export class MessageConsumption<T> implements Consumption {
   /** A push consumer may send more than can be handled at a time. */
   readonly #waiting: Given[] = [];
   readonly #abort = new AbortController();
+  readonly #aborted = new Deferred<never>();
   #consumer: DurableConsumer | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -141,10 +143,12 @@ export class MessageConsumption<T> implements Consumption {
     }
     const release = settlement.hold(delivery, rules);
     try {
-      await handle(message, context);
+      // What does not listen to the signal is not waited for either.
+      await Promise.race([handle(message, context), this.#aborted.promise]);
       await settlement.acknowledge(delivery);
     } catch (error) {
-      if (error instanceof GivenUpError) await settlement.refused(delivery, error.message);
+      if (this.#abort.signal.aborted) settlement.handBack(delivery);
+      else if (error instanceof GivenUpError) await settlement.refused(delivery, error.message);
       else await settlement.failed(delivery, error, rules);
     } finally {
       release();
@@ -153,9 +157,12 @@ export class MessageConsumption<T> implements Consumption {
 
   async #stop(patienceMs: number): Promise<void> {
     await this.#consumer?.stop();
-    // Never begun: they come back by the time-out of their acknowledgement, or at once to somebody else.
-    for (const { delivery } of this.#waiting.splice(0)) delivery.nak(0);
-    const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patienceMs);
+    for (const { delivery } of this.#waiting.splice(0)) this.#parts.settlement.handBack(delivery);
+    const timer = setTimeout(() => {
+      const reason = new Error("the consumption was stopped");
+      this.#abort.abort(reason);
+      this.#aborted.reject(reason);
+    }, patienceMs);
     await Promise.all(this.#inHand);
     clearTimeout(timer);
   }

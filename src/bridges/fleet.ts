@@ -13,7 +13,6 @@ import {
   lastMessage,
   pingJetStream,
   purgeStream,
-  type StoredMessage,
   type StreamState,
   streamState,
 } from "../jetstream/stream-access.js";
@@ -23,6 +22,7 @@ import { DEFAULT_NAMESPACE, Namespace } from "../protocol/ids.js";
 import type { DeclaredTopology } from "../protocol/topology-declaration.js";
 import type { Schema } from "../workflow/standard-schema.js";
 import { BatchConsumption, type BatchOptions } from "./batch-consumption.js";
+import { type Bucket, bucketOf } from "./bucket.js";
 import { type ConsumeOptions, type Consumption, MessageConsumption } from "./consumption.js";
 import { DeadLetterBox } from "./dead-letter-box.js";
 import { watchExhausted } from "./exhausted.js";
@@ -87,8 +87,8 @@ export interface Fleet {
   streamState(stream: string): Promise<StreamState>;
   /** The last message on a subject; undefined where there is none, or it does not fit the schema. */
   last<T>(stream: string, subject: string, schema: Schema<unknown, T>): Promise<Received<T> | undefined>;
-  /** The last message on a subject as it lies there, whatever it is: the marker of a deleted key, say. */
-  lastStored(stream: string, subject: string): Promise<StoredMessage | undefined>;
+  /** A KV bucket that a topology declares, with the schema of its values, or of those that are read here. */
+  bucket<T>(name: string, schema: Schema<unknown, T>): Bucket<T>;
   /** Returns how many messages were taken away. `subject` may have wildcards; without one, all of them. */
   purge(stream: string, subject?: string): Promise<number>;
   /** Milliseconds of a round trip to JetStream. @throws PerdureError where there is none */
@@ -222,8 +222,8 @@ class ConnectedFleet implements Fleet {
     return undefined;
   }
 
-  lastStored(stream: string, subject: string): Promise<StoredMessage | undefined> {
-    return lastMessage(this.#connection, stream, subject);
+  bucket<T>(name: string, schema: Schema<unknown, T>): Bucket<T> {
+    return bucketOf(this.#connection, name, schema);
   }
 
   purge(stream: string, subject?: string): Promise<number> {

@@ -1,6 +1,6 @@
 /** What a program imports to belong to a foreign fleet, or to make one part of Perdure: members, bridges, dead letters. */
 
-export type { ConsumerLag, StoredMessage, StreamState } from "../jetstream/stream-access.js";
+export type { ConsumerLag, StreamState } from "../jetstream/stream-access.js";
 export type { BatchOptions } from "./batch-consumption.js";
 export {
   type AnnouncedMembers,
@@ -22,6 +22,7 @@ export {
   type Source,
   staticMember,
 } from "./bridge.js";
+export type { Bucket, BucketEntry } from "./bucket.js";
 export type { AckRule, ConsumeOptions, Consumption, HandlingContext } from "./consumption.js";
 export type { DeadLetterBox, DeadLetterFilter, KeptLetter } from "./dead-letter-box.js";
 export { connectFleet, type Fleet, type FleetOptions, type Published, type PublishOptions } from "./fleet.js";

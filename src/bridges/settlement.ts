@@ -70,6 +70,11 @@ export class Settlement {
     this.#return(delivery, delayMs);
   }
 
+  /** Whoever handled it stops: somebody else may have it at once. */
+  handBack(delivery: Delivery): void {
+    this.#return(delivery, 0);
+  }
+
   /** Failed, and will not be better another time. */
   async refused(delivery: Delivery, why: string): Promise<void> {
     await this.#giveUp(delivery, "failed", why);

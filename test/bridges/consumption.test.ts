@@ -276,3 +276,19 @@ it("says which consumer is missing", async () => {
     fleet.consume({ stream, consumer: "nobody", schema: Job, ack: "onHandled", handle: () => undefined }),
   ).rejects.toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining("nobody") });
 });
+
+it("hands back what is in hand when it is stopped, also where the handler does not listen", async () => {
+  const { fleet, subject, consuming, streamIsEmpty } = await givenFleet({ ackWait: "20s" });
+  let begun = 0;
+  const deaf = await consuming({
+    handle: () => {
+      begun += 1;
+      return new Promise<void>(() => undefined);
+    },
+  });
+  await fleet.publish(subject, { job: "a" });
+  await until("it is in hand", () => begun === 1);
+  await deaf.stop(0);
+  await consuming({});
+  await streamIsEmpty();
+});

@@ -1,6 +1,8 @@
 /** Consolidated memories, one key each. Their ids come from producers and may be any text. */
+
+import type { BucketEntry } from "perdure/bridges";
 import { type MemoryRecord as Memory, MemoryRecord } from "./consolidation-rules.js";
-import type { StateBucket, Stored } from "./state-bucket.js";
+import type { StateBucket } from "./state-bucket.js";
 
 export class MemoryStore {
   readonly #bucket: StateBucket;
@@ -9,7 +11,7 @@ export class MemoryStore {
     this.#bucket = bucket;
   }
 
-  read(memoryId: string): Promise<Stored<Memory>> {
+  read(memoryId: string): Promise<BucketEntry<Memory>> {
     return this.#bucket.read(keyOf(memoryId), MemoryRecord);
   }
 

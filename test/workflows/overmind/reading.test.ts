@@ -1,5 +1,6 @@
 /** Routing decisions and requests to models, from an old producer and ours, to what analysis, API and Prometheus show. */
 import { expect, it } from "vitest";
+import { z } from "zod";
 import { readRoutingReport } from "../../../workflows/overmind/analytics.js";
 import { routingSubjects } from "../../../workflows/overmind/messages.js";
 import { producersOn } from "../../../workflows/overmind/producers.js";
@@ -51,7 +52,7 @@ it("keeps a batch whose totals cannot be written, and counts it when that is men
   await publishRaw(1, "whole");
   const { messages: before } = await untilCounted(atFirst + 1);
   const key = "$KV.mcp_overmind.analytics.routing";
-  const totals = await platform.fleet.lastStored("KV_mcp_overmind", key);
+  const totals = await platform.fleet.bucket("mcp_overmind", z.unknown()).get("analytics.routing");
   // Somebody writes over it.
   await platform.old.publish(key, "nonsense");
   await publishRaw(3, "damaged");
@@ -61,7 +62,7 @@ it("keeps a batch whose totals cannot be written, and counts it when that is men
     ({ length }) => length === 3,
     { deadlineMs: 30_000 },
   );
-  await platform.old.publish(key, Buffer.from(totals?.data ?? []).toString());
+  await platform.old.publish(key, JSON.stringify(totals.value));
   for (const { id } of letters) await platform.fleet.deadLetters.replay(id);
   const counted = await untilCounted(before + 3);
   await analytics.stop();

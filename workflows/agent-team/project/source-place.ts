@@ -1,0 +1,50 @@
+/** From what a report says about a place to a file of the project. A report names a file; it never decides which are read. */
+import { realpath, stat } from "node:fs/promises";
+import { isAbsolute, join, relative, sep } from "node:path";
+
+/** A line of a source file, by its path within the project. */
+export interface Place {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+const sourceName = /\.[cm]?js$/;
+const segmentsMax = 32;
+
+/**
+ * The file of the project that is meant: reports come from machines where it lies elsewhere, so the longest end of the path
+ * that the project has counts. Null where it has none, or it is no source.
+ */
+export async function findSource(projectFolder: string, reported: string): Promise<string | null> {
+  const segments = reported
+    .replace(/^file:\/\//, "")
+    .split(/[/\\]+/)
+    .filter((segment) => segment !== "" && segment !== ".");
+  if (segments.includes("..") || segments.length > segmentsMax || reported.includes("\0")) return null;
+  const root = await realpath(projectFolder);
+  for (let first = 0; first < segments.length; first += 1) {
+    const found = await sourceWithin(root, join(root, ...segments.slice(first)));
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Follows links before it looks where a file lies. */
+async function sourceWithin(root: string, path: string): Promise<string | null> {
+  const real = await realpath(path).catch(() => null);
+  if (real === null || !(await stat(real)).isFile()) return null;
+  const within = relative(root, real);
+  const isInside = within !== "" && !isAbsolute(within) && !within.split(sep).includes("..");
+  return isInside && isOwnSource(within) ? within : null;
+}
+
+export function isOwnSource(path: string): boolean {
+  return (
+    sourceName.test(path) && !path.split(sep).some((segment) => segment === "node_modules" || segment.startsWith("."))
+  );
+}
+
+export function isTestFile(path: string): boolean {
+  return /(^|[/\\])tests?[/\\]|\.test\.[cm]?js$/.test(path);
+}
