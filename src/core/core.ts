@@ -24,7 +24,8 @@ import { AgentSilence } from "./agent-silence.js";
 import { AgentWork } from "./agent-work.js";
 import { takeResult } from "./attempt-results.js";
 import { explain } from "./explain.js";
-import { type FollowUp, isInternal, type Ledger, type Outbox } from "./ledger.js";
+import type { FollowUp } from "./follow-ups.js";
+import { isInternal, type Ledger, type Outbox } from "./ledger.js";
 import { MissingAttempts } from "./missing-attempts.js";
 import { Placement } from "./placement.js";
 import type { ResultVerdict } from "./result-screen.js";
@@ -321,7 +322,7 @@ export class Core {
       unhealthyAgentCount: present.filter((agent) => agent.state === "unhealthy").length,
       agentStatuses: views,
       endedTaskCounts: { ...ledger.endedCounts },
-      usage: { cost: ledger.usage.cost, tokens: { ...ledger.usage.tokens } },
+      usage: ledger.spending.total,
     };
   }
 

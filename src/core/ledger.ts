@@ -11,9 +11,9 @@ import type { Effect } from "../machines/effect.js";
 import { stepAgent, stepTask } from "../machines/step.js";
 import type { TaskEvent } from "../machines/task.machine.js";
 import type { AgentRecord } from "../protocol/agent-record.js";
-import type { AgentFactType, Fact, RunFact, TaskFactType } from "../protocol/fact.js";
-import type { AgentId, RunId, TaskId, WorkflowId } from "../protocol/ids.js";
-import { type AgentState, agentStates, type SystemEventType, type UsageTotal } from "../protocol/system-message.js";
+import type { Fact, RunFact } from "../protocol/fact.js";
+import type { AgentId, TaskId } from "../protocol/ids.js";
+import { type AgentState, agentStates, type SystemEventType } from "../protocol/system-message.js";
 import {
   endedStates,
   newTaskRecord,
@@ -27,23 +27,18 @@ import { Deadlines } from "../scheduler/deadlines.js";
 import { DependencyGraph } from "../scheduler/dependency-graph.js";
 import { nextDeadline } from "../scheduler/next-deadline.js";
 import { ReadyQueue } from "../scheduler/ready-queue.js";
+import { agentFactType, taskFactType } from "./fact-type.js";
+import { type FollowUp, FollowUps } from "./follow-ups.js";
 import { RunBook } from "./run/run-book.js";
+import { Spending } from "./spending.js";
 import { Tally } from "./tally.js";
+import { eventOf } from "./task-event.js";
 
 /** What one decision produced: it is durable as a whole or not at all. */
 export interface Outbox {
   facts: Fact[];
   effects: Effect[];
 }
-
-/** Work that follows from a commit and is done as a decision of its own, so that no decision grows without bound. */
-export type FollowUp =
-  /** A task, child or signal that a run's history asks for. */
-  | { readonly kind: "carryOut"; readonly workflowId: WorkflowId; readonly runId: RunId; readonly seq: number }
-  /** An activity whose run has closed, or a child whose parent has. */
-  | { readonly kind: "release"; readonly taskId: TaskId }
-  | { readonly kind: "settleDependent"; readonly taskId: TaskId; readonly dependencyId: TaskId }
-  | { readonly kind: "moveTask"; readonly taskId: TaskId; readonly token: string; readonly event: TaskEvent };
 
 export class Ledger {
   readonly tasks = new Map<TaskId, TaskRecord>();
@@ -62,9 +57,7 @@ export class Ledger {
   readonly agentCounts: Record<AgentState, number> = zeroCounts(agentStates);
   /** Ended since this leadership began. */
   readonly endedCounts = { completed: 0, failed: 0, cancelled: 0, timed_out: 0, terminated: 0 };
-  readonly usage = { cost: 0, tokens: { input: 0, output: 0 } };
-  /** Of it and of what is under way: what each agent's attempts cost. */
-  readonly usageOf = new Map<AgentId, UsageTotal>();
+  readonly spending = new Spending();
   nextOrder = 1;
   /** Counts what is decided here, for people. */
   readonly tally: Tally;
@@ -86,8 +79,7 @@ export class Ledger {
     opened: () => undefined,
   };
 
-  readonly #followUps: FollowUp[] = [];
-  #followUpIndex = 0;
+  readonly #followUps = new FollowUps();
   #outbox: Outbox = { facts: [], effects: [] };
 
   constructor(tally: Tally = new Tally()) {
@@ -119,18 +111,11 @@ export class Ledger {
   }
 
   addFollowUp(followUp: FollowUp): void {
-    this.#followUps.push(followUp);
+    this.#followUps.add(followUp);
   }
 
   takeFollowUp(): FollowUp | undefined {
-    const next = this.#followUps[this.#followUpIndex];
-    if (next === undefined) return undefined;
-    this.#followUpIndex += 1;
-    if (this.#followUpIndex === this.#followUps.length) {
-      this.#followUps.length = 0;
-      this.#followUpIndex = 0;
-    }
-    return next;
+    return this.#followUps.take();
   }
 
   /** Takes up a new task. */
@@ -198,7 +183,7 @@ export class Ledger {
     const record = this.agents.get(agentId);
     if (record === undefined) return;
     this.agents.delete(agentId);
-    this.usageOf.delete(agentId);
+    this.spending.forget(agentId);
     this.agentCounts[record.state] -= 1;
     this.pool.drop(agentId);
   }
@@ -227,7 +212,7 @@ export class Ledger {
         const isOwn = record.spec.role?.kind !== "workflow";
         if (isOwn && change.usage !== undefined && "usage" in event && event.usage !== null) {
           this.tally.countUsage(event.usage);
-          this.#addToAgent(before.agentId, event.usage);
+          if (before.agentId !== null) this.spending.addToAgent(before.agentId, event.usage);
         }
       }
       if (before.state !== record.state) {
@@ -415,25 +400,12 @@ export class Ledger {
     if (tasks?.size === 0) this.activeTasks.delete(agentId);
   }
 
-  #addToAgent(agentId: AgentId | null, { cost, tokens }: UsageTotal): void {
-    if (agentId === null) return;
-    const { cost: before, tokens: read } = this.usageOf.get(agentId) ?? noUsage;
-    this.usageOf.set(agentId, {
-      cost: before + cost,
-      tokens: { input: read.input + tokens.input, output: read.output + tokens.output },
-    });
-  }
-
   #end(record: TaskRecord): void {
     const { taskId, dependencies } = record.spec;
     if (isInternal(record)) return;
     if (record.state in this.endedCounts) this.endedCounts[record.state as keyof typeof this.endedCounts] += 1;
     // What a workflow cost was counted with each of its activities.
-    if (record.usage !== null && record.spec.role?.kind !== "workflow") {
-      this.usage.cost += record.usage.cost;
-      this.usage.tokens.input += record.usage.tokens.input;
-      this.usage.tokens.output += record.usage.tokens.output;
-    }
+    if (record.usage !== null && record.spec.role?.kind !== "workflow") this.spending.add(record.usage);
     // Dependencies whose last dependent this was: their retention starts now.
     for (const freed of this.graph.remove(taskId, dependencies)) {
       const dependency = this.tasks.get(freed);
@@ -450,38 +422,11 @@ export class Ledger {
 
   #announce(record: TaskRecord, before: StoredTaskState): void {
     if (isInternal(record)) return;
-    const { taskId, type } = record.spec;
-    switch (record.state) {
-      case "completed":
-        this.broadcast("TASK_COMPLETED", { taskId, type, agentId: record.agentId, attempt: record.attempt });
-        break;
-      case "failed":
-        this.broadcast("TASK_FAILED", { taskId, type, attempt: record.attempt, error: record.failure });
-        break;
-      case "timed_out":
-        this.broadcast("TASK_TIMED_OUT", { taskId, type, attempt: record.attempt, error: record.failure });
-        break;
-      case "cancelled":
-        this.broadcast("TASK_CANCELLED", { taskId, type });
-        break;
-      case "terminated":
-        this.broadcast("TASK_TERMINATED", { taskId, type, error: record.failure });
-        break;
-      case "queued":
-      case "backoff":
-        if (occupyingStates.has(before)) {
-          const { attempt, agentId, failure, retryAt } = record;
-          this.broadcast("TASK_RETRYING", { taskId, type, attempt, agentId, error: failure, retryAt });
-        }
-        return;
-      default:
-        return;
-    }
-    this.ask({ kind: "answerWaiters", taskId });
+    const event = eventOf(record, before);
+    if (event !== null) this.broadcast(event.eventType, event.payload);
+    if (endedStates.has(record.state)) this.ask({ kind: "answerWaiters", taskId: record.spec.taskId });
   }
 }
-
-const noUsage: UsageTotal = { cost: 0, tokens: { input: 0, output: 0 } };
 
 /** About a millisecond's work. */
 const DERIVED_PER_STEP = 500;
@@ -498,45 +443,4 @@ export function isInternal({ spec }: TaskRecord): boolean {
 
 function zeroCounts<State extends string>(states: readonly State[]): Record<State, number> {
   return Object.fromEntries(states.map((state) => [state, 0])) as Record<State, number>;
-}
-
-/** The name under which the journal keeps a transition. */
-function taskFactType(event: TaskEvent["type"], state: StoredTaskState): TaskFactType {
-  switch (state) {
-    case "completed":
-      return "TaskCompleted";
-    case "failed":
-      return "TaskFailed";
-    case "cancelled":
-      return "TaskCancelled";
-    case "timed_out":
-      return "TaskTimedOut";
-    case "terminated":
-      return "TaskTerminated";
-    case "open":
-      return "TaskOpened";
-    case "cancelling":
-      return "TaskCancelRequested";
-    case "running":
-      if (event === "Begun") return "TaskBegun";
-      return event === "Progressed" ? "TaskProgressed" : "TaskAccepted";
-    case "assigned":
-      return event === "Assigned" ? "TaskAssigned" : "TaskResent";
-    default:
-      break;
-  }
-  if (event === "Released" || event === "Undeliverable") return "TaskReleased";
-  return event === "DependenciesCompleted" || event === "RetryDue" ? "TaskReady" : "TaskAttemptFailed";
-}
-
-function agentFactType(event: AgentEvent["type"], state: AgentRecord["state"]): AgentFactType {
-  if (event === "RegisteredAgain" || event === "Replaced") return "AgentRegistered";
-  const byState = {
-    healthy: "AgentRecovered",
-    unhealthy: "AgentUnhealthy",
-    draining: "AgentDraining",
-    lost: "AgentLost",
-    gone: "AgentGone",
-  } as const;
-  return byState[state];
 }

@@ -95,7 +95,7 @@ export function agentView(
   if (record.reason !== null) view.reason = record.reason;
   if (held.has(record.agentId)) view.reason = `${record.reason}; ${HELD}`;
   if (record.metadata !== null) view.metadata = record.metadata;
-  const usage = ledger.usageOf.get(record.agentId);
+  const usage = ledger.spending.ofAgent(record.agentId);
   if (usage !== undefined) view.usage = usage;
   const seenAt = liveness.seenAt(record.agentId);
   if (seenAt !== null) view.lastSeenAt = seenAt;
