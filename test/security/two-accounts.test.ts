@@ -215,7 +215,9 @@ describe("beyond its rights", () => {
   ])("%s may not listen to %s", async (role, subject) => {
     const connection = await system.connect(role);
 
-    const refusal = await new Promise<Error>((resolve) => connection.subscribe(subject, () => undefined, { onRefused: resolve }));
+    const refusal = await new Promise<Error>((resolve) =>
+      connection.subscribe(subject, () => undefined, { onRefused: resolve }),
+    );
 
     expect(refusal).toMatchObject({ code: "PERMISSION_DENIED", details: { subject } });
   });
