@@ -1,0 +1,112 @@
+/** Two brains, of which one takes the place of the other. */
+import { expect, it } from "vitest";
+import { until } from "../../support/until.js";
+import { bodyOf, get, handIn, oldWorker, useStreet } from "./street.js";
+
+const street = useStreet();
+
+it("hands over what is in flight: the new brain hears how it ends, and nothing is dispatched again", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const said = nats.subscribe("baker.system.handoff");
+  const worker = await oldWorker(nats);
+  const ids = Array.from({ length: 5 }, (_, index) => `flight-${index}`);
+  for (const jobId of ids) await handIn(blue, { jobId, type: "deduce" });
+  await until("each was dispatched", () => worker.dispatched().length === ids.length);
+
+  const green = await street.brain("green");
+  await blue.handoff.gone;
+  const afterwards = "flight-afterwards";
+  await handIn(green, { jobId: afterwards, type: "deduce" });
+  await until("one more was dispatched", () => worker.dispatched().includes(afterwards));
+  for (const delivery of worker.deliveries.received) {
+    const { jobId } = bodyOf(delivery);
+    nats.publish(`baker.jobs.result.${String(jobId)}`, JSON.stringify({ jobId, output: "elementary" }));
+    worker.acknowledge(delivery.reply);
+  }
+
+  for (const jobId of [...ids, afterwards]) {
+    expect(await street.client.wait(`dispatch-${jobId}`)).toMatchObject({ state: "completed", output: "elementary" });
+  }
+  expect(worker.dispatched()).toEqual([...ids, afterwards]);
+  expect(green.handoff).toMatchObject({ role: "active", term: blue.handoff.term + 1 });
+  const phases = said.received.map((message) => bodyOf(message)).map(({ phase, from }) => `${from}: ${phase}`);
+  // How blue itself became active may have been heard too.
+  const changes = new Set(phases.filter((said) => said !== "blue: tookOver"));
+  expect([...changes]).toEqual(["green: offer", "blue: drained", "green: tookOver"]);
+});
+
+it("loses no job that is handed in while the brains change, at either of them", async () => {
+  const blue = await street.brain("blue");
+  await street.worker("worker-1");
+  const ids = Array.from({ length: 30 }, (_, index) => `change-${index}`);
+
+  const green = street.standby("green");
+  const answers = await Promise.all(ids.map((jobId) => handIn(blue, { jobId, input: jobId })));
+  await green;
+  await blue.handoff.gone;
+
+  expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 202));
+  for (const jobId of ids) expect(await street.client.wait(`dispatch-${jobId}`)).toMatchObject({ output: jobId });
+});
+
+it("goes on itself when the brain that it let go for never takes over", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const said = nats.subscribe("baker.system.handoff");
+
+  nats.publish("baker.system.handoff", JSON.stringify({ phase: "offer", from: "phantom" }));
+
+  await said.first("that it is drained", (message) => bodyOf(message)["to"] === "phantom");
+  await until("it is active again", () => blue.handoff.role === "active");
+  await street.worker("worker-1");
+  await handIn(blue, { jobId: "phantom-1", input: 1 });
+  expect(await street.client.wait("dispatch-phantom-1")).toMatchObject({ output: 1 });
+});
+
+it("lets only one of two be active that begin at the same moment", async () => {
+  const both = await Promise.all([street.standby("left"), street.standby("right")]);
+
+  await until("one of them is active", () => both.some(({ handoff }) => handoff.role === "active"));
+
+  const [left, right] = both.map(({ handoff }) => handoff.role);
+  expect([left, right]).not.toEqual(["active", "active"]);
+});
+
+it("lets go when it hears that another one is active, as after a long sleep", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const term = blue.handoff.term + 5;
+
+  nats.publish("baker.system.health", JSON.stringify({ service: "brain", id: "other", role: "active", term }));
+
+  await blue.handoff.gone;
+  expect(await get(blue, "/health")).toMatchObject({ role: "gone" });
+});
+
+it("knows the old extensions at the new brain, which never heard them announce themselves", async () => {
+  await street.brain("blue");
+  const extension = await street.raw();
+  const calls = extension.subscribe("baker.extensions.call.stamps");
+  const beat = setInterval(() => extension.publish("baker.extensions.heartbeat", '{"id":"stamps"}'), 30);
+  try {
+    extension.publish("baker.extensions.announce", JSON.stringify({ id: "stamps", capabilities: ["stamp"] }));
+    await until("it is there", async () => (await street.client.status()).agentStatuses.some(isStamps));
+
+    const green = await street.brain("green");
+    await street.worker("worker-1");
+    await handIn(green, { jobId: "stamped", type: "stamp" });
+
+    const { callId, resultSubject } = bodyOf(await calls.first("the call")) as {
+      callId: string;
+      resultSubject: string;
+    };
+    extension.publish(resultSubject, JSON.stringify({ callId, output: "stamped" }));
+    expect(await street.client.wait("dispatch-stamped")).toMatchObject({ output: "stamped" });
+  } finally {
+    clearInterval(beat);
+  }
+});
+
+const isStamps = ({ agentId, state }: { agentId: string; state: string }): boolean =>
+  agentId === "extension-stamps" && state === "healthy";

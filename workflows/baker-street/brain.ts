@@ -1,0 +1,160 @@
+/**
+ * A brain: takes jobs and shows them over HTTP from the beginning; once it is active it also dispatches them, reads what the
+ * workers say and hosts the extensions, until another brain takes over.
+ */
+import { type Client, connectClient } from "perdure";
+import { type Consumption, connectFleet, type Fleet, type RunningBridge, startBridge } from "perdure/bridges";
+import { brainBridge } from "./brain-bridge.js";
+import { ExtensionRegistry } from "./extension-registry.js";
+import { HandoffMember } from "./handoff.js";
+import { beat, HealthMonitor } from "./health.js";
+import { startHttpFace } from "./http-face.js";
+import { JobBook } from "./job-book.js";
+import { JobDesk } from "./job-desk.js";
+import type { MemberSettings } from "./member-settings.js";
+import { Memory } from "./memory.js";
+import { brainTopology, jobSettings } from "./topology.js";
+import { startTracing, type Tracing } from "./tracing.js";
+
+export interface BrainSettings extends MemberSettings {
+  /** 0 takes a free one. */
+  readonly httpPort: number;
+}
+
+export interface Brain {
+  /** Of its HTTP face. */
+  readonly url: string;
+  readonly handoff: HandoffMember;
+  /** Lets go of everything; a brain that stands by takes over at once. */
+  stop(): Promise<void>;
+}
+
+const INTERVALS_UNTIL_SILENT = 4;
+/** What is in hand of status and result is remembered within milliseconds. */
+const READ_PATIENCE_MS = 2_000;
+
+export async function startBrain(settings: BrainSettings): Promise<Brain> {
+  const { id, servers, namespace, heartbeatMs, ackWaitMs, logger } = settings;
+  const tracing = startTracing("baker-street.brain");
+  const basis = { servers, namespace, ...(logger === undefined ? {} : { logger }) };
+  const fleet = await connectFleet({ ...basis, name: `brain ${id}` });
+  await fleet.apply(brainTopology(namespace, await jobSettings(fleet, ackWaitMs)));
+  const client = await connectClient({ ...basis, name: `brain ${id}` });
+  const memory = new Memory(fleet, namespace);
+  const book = new JobBook(memory);
+  const patienceMs = heartbeatMs * INTERVALS_UNTIL_SILENT;
+  const extensions = new ExtensionRegistry(fleet, memory, patienceMs);
+  const duties = new Duties({ settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs: patienceMs });
+  // Made behind the monitor, which hears beats at once.
+  let handoff: HandoffMember | null = null;
+  const monitor = new HealthMonitor(fleet, (heard) => handoff?.hearBeat(heard));
+  const role = () => ({ role: handoff?.role ?? "standby", term: handoff?.term ?? 0 });
+  const face = await startHttpFace({
+    port: settings.httpPort,
+    desk: new JobDesk({ client, book, tracing }),
+    tracing,
+    health: () => ({ id, ...role(), services: monitor.services() }),
+    tools: () => toolsOf(client),
+  });
+  const endBeat = beat(fleet, {
+    service: "brain",
+    id,
+    intervalMs: heartbeatMs,
+    also: () => ({ ...role(), url: face.url }),
+  });
+  const member = new HandoffMember({
+    fleet,
+    memory,
+    brainId: id,
+    offerIntervalMs: heartbeatMs,
+    patienceMs,
+    take: () => duties.take(),
+    letGo: () => duties.letGo(),
+  });
+  handoff = member;
+  const close = once(async () => {
+    endBeat();
+    monitor.close();
+    book.close();
+    await extensions.close();
+    await face.close();
+    await duties.letGo();
+    await client.close();
+    await fleet.close();
+    await tracing.close();
+  });
+  return {
+    url: face.url,
+    handoff: member,
+    stop: async () => {
+      try {
+        await member.stop();
+      } finally {
+        await close();
+      }
+    },
+  };
+}
+
+interface DutyParts {
+  readonly settings: BrainSettings;
+  readonly basis: Pick<MemberSettings, "servers" | "namespace">;
+  readonly fleet: Fleet;
+  readonly book: JobBook;
+  readonly extensions: ExtensionRegistry;
+  readonly tracing: Tracing;
+  readonly extensionLostAfterMs: number;
+}
+
+/** What only the active brain does. */
+class Duties {
+  readonly #parts: DutyParts;
+  #bridge: RunningBridge | null = null;
+  #reading: Consumption | null = null;
+
+  constructor(parts: DutyParts) {
+    this.#parts = parts;
+  }
+
+  async take(): Promise<void> {
+    const { settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs } = this.#parts;
+    const { namespace, ackWaitMs } = settings;
+    this.#reading = await book.read(fleet);
+    this.#bridge = await startBridge(
+      brainBridge({ namespace, tracing, settings: await jobSettings(fleet, ackWaitMs), extensionLostAfterMs }),
+      basis,
+    );
+    await extensions.announceAgain();
+  }
+
+  /** May be called twice. */
+  async letGo(): Promise<void> {
+    const [bridge, reading] = [this.#bridge, this.#reading];
+    this.#bridge = null;
+    this.#reading = null;
+    // Tasks in hand go back to the engine, which gives them to the next brain's bridge.
+    await bridge?.stop();
+    await reading?.stop(READ_PATIENCE_MS);
+  }
+}
+
+/** Whoever offers tools now, and which. */
+async function toolsOf(client: Client) {
+  const { agentStatuses } = await client.status();
+  return agentStatuses
+    .filter(({ agentId, state }) => agentId.startsWith("extension-") && (state === "healthy" || state === "unhealthy"))
+    .map(({ agentId, state, capabilities, metrics }) => ({
+      id: agentId.slice("extension-".length),
+      state,
+      tools: capabilities.map((capability) => capability.replace(/^tool:/, "")),
+      metrics,
+    }));
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
+}

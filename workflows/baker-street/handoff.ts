@@ -1,0 +1,177 @@
+/**
+ * Which of several brains is active, and how a new one takes the place of the old one: offer, drained, took over, on
+ * `baker.system.handoff`. The messages make it quick; what makes it safe is one remembered record, the term, which each
+ * brain has to raise before it becomes active and which only one of two can.
+ */
+import type { Fleet } from "perdure/bridges";
+import { z } from "zod";
+import type { Memory } from "./memory.js";
+import { Handoff, type HealthBeat, subject } from "./messages.js";
+import { contextOfItsOwn } from "./tracing.js";
+
+/** `drained`: it has let go of everything and waits for its successor to take it. */
+export type BrainRole = "standby" | "active" | "drained" | "gone";
+
+export interface HandoffOptions {
+  readonly fleet: Fleet;
+  readonly memory: Memory;
+  readonly brainId: string;
+  /** How often a brain that stands by makes its offer. */
+  readonly offerIntervalMs: number;
+  /** How long it waits for a sign of the other one before it acts by itself. */
+  readonly patienceMs: number;
+  /** Begins to dispatch. */
+  readonly take: () => Promise<void>;
+  /** May be called twice. Lets go of everything; what is in flight stays with the engine and with the shared consumers. */
+  readonly letGo: () => Promise<void>;
+}
+
+const Term = z.object({ brainId: z.string(), term: z.int() });
+const KEY = "brain";
+/** To whichever brain stands by, from one that ends without having been asked to. */
+const ANYBODY = "anybody";
+
+export class HandoffMember {
+  readonly #options: HandoffOptions;
+  readonly #stopListening: () => void;
+  readonly #timer: NodeJS.Timeout;
+  /** Resolves when another brain is active in place of this one, or it was stopped; rejects where it could not take or let go. */
+  readonly gone: Promise<void>;
+  #settle: (fault?: unknown) => void = () => undefined;
+  #role: BrainRole = "standby";
+  #term = 0;
+  #successor: string | null = null;
+  /** Of whichever brain is active, as far as this one knows. */
+  #knownTerm = 0;
+  #heardAt = performance.now();
+  #inOrder: Promise<void> = Promise.resolve();
+
+  constructor(options: HandoffOptions) {
+    this.#options = options;
+    this.gone = new Promise((resolve, reject) => {
+      this.#settle = (fault) => (fault === undefined ? resolve() : reject(fault));
+    });
+    const subscription = options.fleet.listen(subject.handoff, Handoff, ({ body }) => this.#hear(body));
+    this.#stopListening = () => subscription.unsubscribe();
+    this.#timer = setInterval(() => this.#tick(), options.offerIntervalMs);
+    this.#say({ phase: "offer" });
+    this.#do(() => this.#claimIfFirst());
+  }
+
+  get role(): BrainRole {
+    return this.#role;
+  }
+
+  /** 0 for one that was never active. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /** Other brains' beats say who is active. */
+  hearBeat({ service, id, role, term }: HealthBeat): void {
+    if (service !== "brain" || id === this.#options.brainId || (role !== "active" && role !== "drained")) return;
+    this.#heardAt = performance.now();
+    if (role === "active" && typeof term === "number") this.#yieldTo(term);
+  }
+
+  /** Lets go, and lets whoever stands by know. May be called twice. */
+  async stop(): Promise<void> {
+    this.#do(async () => {
+      if (this.#role === "active") await this.#options.letGo();
+      if (this.#role === "active" || this.#role === "drained")
+        this.#say({ phase: "drained", to: ANYBODY, term: this.#term });
+      this.#leave();
+    });
+    await this.gone;
+  }
+
+  #hear(message: Handoff): void {
+    const { brainId } = this.#options;
+    if (message.from === brainId) return;
+    if (message.phase === "offer") this.#hearOffer(message.from);
+    else if (message.phase === "tookOver") this.#yieldTo(message.term);
+    else if (message.to === brainId || message.to === ANYBODY) {
+      this.#do(() => this.#claim("standby", message.term ?? this.#knownTerm));
+    }
+  }
+
+  #hearOffer(from: string): void {
+    this.#do(async () => {
+      if (this.#role === "active") {
+        // From here on its beats say so.
+        this.#role = "drained";
+        this.#successor = from;
+        await this.#options.letGo();
+        this.#heardAt = performance.now();
+      }
+      // Also when it is asked again: the first answer may have been lost.
+      if (this.#role === "drained" && this.#successor === from)
+        this.#say({ phase: "drained", to: from, term: this.#term });
+    });
+  }
+
+  /** Somebody else raised the term: this brain's time is over, whether it noticed or not. */
+  #yieldTo(term: number): void {
+    this.#heardAt = performance.now();
+    if (term <= this.#term || (this.#role !== "active" && this.#role !== "drained")) return;
+    this.#do(async () => {
+      if (term <= this.#term) return;
+      if (this.#role === "active") await this.#options.letGo();
+      if (this.#role === "active" || this.#role === "drained") this.#leave();
+    });
+  }
+
+  #tick(): void {
+    if (this.#role === "standby") this.#say({ phase: "offer" });
+    const isSilent = performance.now() - this.#heardAt > this.#options.patienceMs;
+    // One that has let go and whose successor never came goes on itself.
+    if (isSilent && this.#role === "standby") this.#do(() => this.#claim("standby", this.#knownTerm));
+    if (isSilent && this.#role === "drained") this.#do(() => this.#claim("drained", this.#term));
+  }
+
+  /** Where no brain ever was, none has to be waited for. */
+  async #claimIfFirst(): Promise<void> {
+    const { value } = await this.#options.memory.read(KEY, Term);
+    this.#knownTerm = value?.term ?? 0;
+    if (value === undefined) await this.#claim("standby", 0);
+  }
+
+  /** Refused where somebody has claimed since: whoever acts on that brain's silence has to wait for the new one's. */
+  async #claim(as: BrainRole, after: number): Promise<void> {
+    if (this.#role !== as) return;
+    const { memory, brainId, take } = this.#options;
+    const { value, revision } = await memory.read(KEY, Term);
+    this.#knownTerm = value?.term ?? 0;
+    this.#heardAt = performance.now();
+    if (this.#knownTerm !== after) return;
+    const term = after + 1;
+    if (!(await memory.write(KEY, { brainId, term }, revision))) return;
+    this.#term = term;
+    this.#successor = null;
+    this.#role = "active";
+    await take();
+    this.#say({ phase: "tookOver", term });
+  }
+
+  #leave(fault?: unknown): void {
+    clearInterval(this.#timer);
+    this.#stopListening();
+    this.#role = "gone";
+    this.#settle(fault);
+  }
+
+  /** One thing after the other: nothing is let go of while it is being taken. */
+  #do(what: () => Promise<void>): void {
+    this.#inOrder = this.#inOrder
+      .then(async () => {
+        if (this.#role !== "gone") await what();
+      })
+      .catch((fault: unknown) => this.#leave(fault));
+  }
+
+  #say(message: Readonly<Record<string, unknown>>): void {
+    const { fleet, brainId } = this.#options;
+    const said = { ...message, from: brainId, timestamp: new Date().toISOString() };
+    fleet.send(subject.handoff, said, contextOfItsOwn());
+  }
+}
