@@ -3,7 +3,7 @@
  * them, so that a browser that was away goes on where it was, at whichever brain; and its result, the first one that came.
  */
 import { EventEmitter } from "node:events";
-import { type Consumption, type Fleet, GivenUpError, type Stored } from "perdure/bridges";
+import { type Consumption, type Fleet, GivenUpError, type Stored, taskIdOf } from "perdure/bridges";
 import { z } from "zod";
 import type { Memory } from "./memory.js";
 import { JobResult, JobStatus, subject } from "./messages.js";
@@ -30,8 +30,10 @@ const News = z.looseObject({});
 
 const UPDATES_KEPT = 200;
 
-const updatesKey = (jobId: string): string => `job.${jobId}`;
-export const resultKey = (jobId: string): string => `result.${jobId}`;
+/** Keys allow less than subjects do, and what comes from elsewhere may use all of it. */
+const keyOf = (kind: "job" | "result", jobId: string): string => `${kind}.${taskIdOf(jobId)}`;
+const updatesKey = (jobId: string): string => keyOf("job", jobId);
+export const resultKey = (jobId: string): string => keyOf("result", jobId);
 
 export class JobBook {
   readonly #memory: Memory;
@@ -41,8 +43,8 @@ export class JobBook {
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#ends = [
-      memory.watch(updatesKey("*"), Updates, ({ jobId }) => this.#news.emit(jobId)),
-      memory.watch(resultKey("*"), JobResult, ({ jobId }) => this.#news.emit(jobId)),
+      memory.watch("job.*", Updates, ({ jobId }) => this.#news.emit(jobId)),
+      memory.watch("result.*", JobResult, ({ jobId }) => this.#news.emit(jobId)),
     ];
   }
 
