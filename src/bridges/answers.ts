@@ -37,7 +37,7 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
   };
 
   if ("subject" in from) {
-    fleet.listen(from.subject("*"), schema, take);
+    fleet.listen(from.all, schema, take);
     fleet.onReconnected(() => void lookUpAll());
   } else {
     await fleet.consume({

@@ -124,7 +124,13 @@ export type MemberOutcome =
  * limit, and then a dead letter.
  */
 export type AnswerSource =
-  | { readonly subject: (foreignId: string) => string; readonly stream?: string | undefined }
+  | {
+      /** Every answer is on one of these subjects; wildcards. */
+      readonly all: string;
+      /** Where the answer to one task is. */
+      readonly subject: (foreignId: string) => string;
+      readonly stream?: string | undefined;
+    }
   | { readonly stream: string; readonly consumer: string };
 
 /** A foreign member, or a whole fleet seen as one, that does tasks of ours. */

@@ -8,6 +8,7 @@ import { type ConnectionOptions, connectionOptionsOf } from "../jetstream/connec
 import type { ConsumerLag } from "../jetstream/stream-access.js";
 import { createLogger, type Logger, SampledLog } from "../logger.js";
 import { DEFAULT_NAMESPACE } from "../protocol/ids.js";
+import { durableOf } from "../protocol/topology-declaration.js";
 import { check } from "../workflow/standard-schema.js";
 import { type AnyPublication, type Bridge, publicationType } from "./bridge.js";
 import { connectFleet, type Fleet } from "./fleet.js";
@@ -128,9 +129,11 @@ function publishing(fleet: Fleet, rule: AnyPublication): TaskHandler {
 async function healthOf(bridge: Bridge, fleet: Fleet): Promise<BridgeHealth> {
   const consumers = Object.entries(bridge.declared.topology?.consumers ?? {});
   const lags = await Promise.all(
-    consumers.map(
-      async ([consumer, { stream }]) => [`${stream}/${consumer}`, await fleet.lag(stream, consumer)] as const,
-    ),
+    consumers.map(async ([key, declared]) => {
+      const { stream } = declared;
+      const durable = durableOf(key, declared);
+      return [`${stream}/${durable}`, await fleet.lag(stream, durable)] as const;
+    }),
   );
   return {
     isConnected: fleet.isConnected,

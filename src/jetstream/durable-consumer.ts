@@ -38,9 +38,23 @@ const PULL_EXPIRES_MS = 10_000;
 const PULL_GRACE_MS = 2_000;
 
 interface Pull {
+  readonly batch: number;
+  /** Of the batch, counted off the oldest pull first. */
   wanted: number;
   readonly expiry: NodeJS.Timeout;
 }
+
+/** How a consumer gives: to a subject (push), or so many at a time to whoever asks. */
+interface Giving {
+  readonly push: { readonly to: string; readonly queue: string | undefined } | undefined;
+  readonly batchMax: number;
+  readonly expiresNanos: number;
+}
+
+/** In a status that ends a pull: how many of its messages did not come. */
+const NOT_GIVEN_HEADER = "Nats-Pending-Messages";
+/** In a heartbeat of a push consumer: where it waits for an answer to a flow control message that got lost. */
+const STALLED_HEADER = "Nats-Consumer-Stalled";
 
 export class DurableConsumer {
   readonly #rules: ConsumerRules;
@@ -49,7 +63,7 @@ export class DurableConsumer {
   readonly #inbox: string;
   readonly #pulls = new Map<string, Pull>();
   readonly #backoff = new Backoff();
-  readonly #isPush: boolean;
+  readonly #giving: Giving;
   readonly #givesNothing: SampledLog;
   readonly #subscription: DrainableSubscription;
   readonly #stopListening: () => void;
@@ -76,22 +90,27 @@ export class DurableConsumer {
     }
     const ackWaitNanos = config.ack_wait ?? nanosFromMs(30_000);
     const maxDeliver = config.max_deliver ?? -1;
-    return new DurableConsumer(connection, options, {
-      rules: { ackWaitMs: ackWaitNanos / 1_000_000, maxDeliver: maxDeliver > 0 ? maxDeliver : undefined },
-      push:
-        config.deliver_subject === undefined ? undefined : { to: config.deliver_subject, queue: config.deliver_group },
+    const rules = { ackWaitMs: ackWaitNanos / 1_000_000, maxDeliver: maxDeliver > 0 ? maxDeliver : undefined };
+    // A pull that asks for more than these allow is refused, not cut: 0 and absent are no limit.
+    const { deliver_subject: to, deliver_group: queue, max_batch = 0, max_expires = 0 } = config;
+    return new DurableConsumer(connection, options, rules, {
+      push: to === undefined ? undefined : { to, queue },
+      batchMax: max_batch > 0 ? max_batch : Number.POSITIVE_INFINITY,
+      expiresNanos: Math.min(nanosFromMs(PULL_EXPIRES_MS), max_expires > 0 ? max_expires : Number.POSITIVE_INFINITY),
     });
   }
 
   private constructor(
     connection: Connection,
     options: DurableConsumerOptions,
-    { rules, push }: { rules: ConsumerRules; push: { to: string; queue: string | undefined } | undefined },
+    rules: ConsumerRules,
+    giving: Giving,
   ) {
+    const { push } = giving;
     this.#rules = rules;
     this.#connection = connection;
     this.#options = options;
-    this.#isPush = push !== undefined;
+    this.#giving = giving;
     this.#givesNothing = new SampledLog(options.logger, "warn", "a consumer gives nothing now; asking again");
     this.#inbox = connection.newInbox();
     this.#subscription = connection.subscribe(
@@ -110,11 +129,13 @@ export class DurableConsumer {
 
   /** To be called when more can be taken than before. */
   askForMore(): void {
-    if (this.#isPush || this.#stopped || this.#retry !== undefined) return;
+    const { push, batchMax } = this.#giving;
+    if (push !== undefined || this.#stopped || this.#retry !== undefined) return;
     let asked = 0;
     for (const { wanted } of this.#pulls.values()) asked += wanted;
-    const batch = this.#options.free() - asked;
-    if (batch > 0) this.#pull(batch);
+    for (let missing = this.#options.free() - asked; missing > 0; missing -= batchMax) {
+      if (!this.#pull(Math.min(missing, batchMax))) return;
+    }
   }
 
   /**
@@ -130,53 +151,73 @@ export class DurableConsumer {
     await this.#subscription.drain();
   }
 
-  #pull(batch: number): void {
-    const { stream, consumer } = this.#options;
+  /** False where the connection was closed for good, which it has logged: whoever calls is a timer, or has other work. */
+  #pull(batch: number): boolean {
+    const { stream, consumer, logger } = this.#options;
     this.#pullCount += 1;
     const token = String(this.#pullCount);
-    const expiry = setTimeout(() => this.#endPull(token), PULL_EXPIRES_MS + PULL_GRACE_MS);
+    try {
+      this.#connection.publish(
+        `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+        JSON.stringify({ batch, expires: this.#giving.expiresNanos }),
+        { reply: `${this.#inbox}.${token}` },
+      );
+    } catch (error) {
+      logger.error({ stream, consumer, err: error }, "a consumer cannot be asked any more; nothing is consumed");
+      return false;
+    }
+    const expiry = setTimeout(() => this.#expire(token), PULL_EXPIRES_MS + PULL_GRACE_MS);
     expiry.unref();
-    this.#pulls.set(token, { wanted: batch, expiry });
-    this.#connection.publish(
-      `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
-      JSON.stringify({ batch, expires: nanosFromMs(PULL_EXPIRES_MS) }),
-      { reply: `${this.#inbox}.${token}` },
-    );
+    this.#pulls.set(token, { batch, wanted: batch, expiry });
+    return true;
   }
 
   #receive(message: Message): void {
     const position = positionOf(message.reply);
-    const token = message.subject.startsWith(this.#inbox) ? message.subject.slice(this.#inbox.length + 1) : undefined;
     if (position === undefined) {
-      if (token !== undefined) this.#onStatus(token, message.statusCode ?? 0);
-      else if (message.statusCode === 100 && message.reply !== undefined) this.#connection.publish(message.reply, "");
+      if (this.#giving.push !== undefined) this.#answerFlowControl(message);
+      else this.#onStatus(message.subject.slice(this.#inbox.length + 1), message);
       return;
     }
     this.#backoff.reset();
     const delivery = new Delivery(this.#connection, this.#options, message, position);
-    this.#countOff();
+    this.#countOff(1);
     this.#options.onDelivery(delivery, this.#rules);
     this.askForMore();
   }
 
-  /** A message comes under its own subject, so which pull it answers cannot be told: the oldest. */
-  #countOff(): void {
+  /** Without an answer the consumer stops; so it does where one was lost, and says so in its heartbeats. */
+  #answerFlowControl(message: Message): void {
+    const to = message.statusCode === 100 ? (message.reply ?? message.header(STALLED_HEADER)) : undefined;
+    if (to !== undefined) this.#connection.publish(to, "");
+  }
+
+  /**
+   * A message comes under its own subject, so which pull it answers cannot be told, and a server that has several takes
+   * them in turn. Counted off the oldest, their sum is right, and what is left of one when it must be over was lost.
+   */
+  #countOff(count: number): void {
+    let left = count;
     for (const [token, pull] of this.#pulls) {
-      pull.wanted -= 1;
-      if (pull.wanted <= 0) this.#endPull(token, "answered");
-      return;
+      if (left === 0) return;
+      const counted = Math.min(left, pull.wanted);
+      left -= counted;
+      pull.wanted -= counted;
+      if (pull.wanted === 0) this.#forget(token);
     }
   }
 
   /** 404 and 408 end a pull that found nothing, 409 one that cannot go on; 503 is a server without JetStream. */
-  #onStatus(token: string, status: number): void {
+  #onStatus(token: string, message: Message): void {
+    const status = message.statusCode ?? 0;
     if (status === 100) return;
+    // One that says nothing of it refuses the whole pull.
+    this.#countOff(Number(message.header(NOT_GIVEN_HEADER) ?? this.#pulls.get(token)?.batch ?? 0));
     if (status === 404 || status === 408) {
-      this.#endPull(token);
+      this.askForMore();
       return;
     }
     const { stream, consumer } = this.#options;
-    this.#endPull(token, "answered");
     if (this.#stopped || this.#retry !== undefined) return;
     const delayMs = this.#backoff.nextDelayMs();
     this.#givesNothing.write({ stream, consumer, status, delayMs });
@@ -186,12 +227,15 @@ export class DurableConsumer {
     }, delayMs);
   }
 
-  #endPull(token: string, how: "expired" | "answered" = "expired"): void {
-    const pull = this.#pulls.get(token);
-    if (pull === undefined) return;
-    clearTimeout(pull.expiry);
+  /** Its messages, or its status, were lost. */
+  #expire(token: string): void {
+    this.#forget(token);
+    this.askForMore();
+  }
+
+  #forget(token: string): void {
+    clearTimeout(this.#pulls.get(token)?.expiry);
     this.#pulls.delete(token);
-    if (how === "expired") this.askForMore();
   }
 
   #forgetPulls(): void {

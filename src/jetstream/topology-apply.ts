@@ -72,17 +72,21 @@ export async function applyTopology(
  * has it lets go of it before a new one takes it.
  */
 function inOrder(topology: DeclaredTopology, planned: readonly TopologyChange[]): readonly DeclaredEntry[] {
-  const changeOf = new Map(planned.map((change) => [`${change.kind} ${change.name}`, change]));
-  const rank = ({ kind, name }: DeclaredEntry): number => {
-    const change = changeOf.get(`${kind} ${name}`);
+  const changeOf = new Map(planned.map((change) => [placeOf(change), change]));
+  const rank = (entry: DeclaredEntry): number => {
+    const change = changeOf.get(placeOf(entry));
     if (change === undefined || change.action === "none") return -1;
-    if (kind === "consumer") return change.action === "create" ? 4 : 3;
+    if (entry.kind === "consumer") return change.action === "create" ? 4 : 3;
     if (change.action === "create") return 2;
     return change.losesData === undefined ? 1 : 0;
   };
   const entries: readonly DeclaredEntry[] = [...storesOf(topology), ...consumersOf(topology)];
   return entries.filter((entry) => rank(entry) >= 0).toSorted((one, other) => rank(one) - rank(other));
 }
+
+/** Streams may have consumers of one name. */
+const placeOf = ({ kind, name, ...rest }: DeclaredEntry | TopologyChange): string =>
+  "stream" in rest ? `${kind} ${rest.stream}/${name}` : `${kind} ${name}`;
 
 /** Each means that somebody else made, changed or deleted the same thing between our look and our change. */
 const raced: ReadonlySet<number | undefined> = new Set([
@@ -164,8 +168,10 @@ function refuseLosses(
   planned: readonly TopologyChange[],
   made: readonly TopologyChange[],
 ): void {
-  const losses = planned.flatMap(({ kind, name, losesData }) =>
-    losesData === undefined ? [] : [{ entry: `${kind} ${name}`, losesData }],
+  const losses = planned.flatMap(({ kind, name, stream, losesData }) =>
+    losesData === undefined
+      ? []
+      : [{ entry: stream === undefined ? `${kind} ${name}` : `${kind} ${name} of ${stream}`, losesData }],
   );
   if (losses.length === 0) return;
   const done = made.length === 0 ? "Nothing was changed." : `${made.length} changes before it were made.`;

@@ -3,7 +3,7 @@
  * declared. What the server has besides is nobody's business here and is left alone.
  */
 import type { ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
-import type { DeclaredTopology } from "../protocol/topology-declaration.js";
+import { type DeclaredTopology, durableOf } from "../protocol/topology-declaration.js";
 import { apiCodes, refusalOf, storageError } from "./api-error.js";
 import type { Connection } from "./connection.js";
 import {
@@ -83,12 +83,10 @@ export function storesOf({ streams, buckets }: DeclaredTopology): readonly Decla
 }
 
 export function consumersOf({ consumers }: DeclaredTopology): readonly DeclaredConsumer[] {
-  return Object.entries(consumers).map(([name, declared]) => ({
-    kind: "consumer" as const,
-    name,
-    stream: declared.stream,
-    fields: consumerFields(name, declared),
-  }));
+  return Object.entries(consumers).map(([key, declared]) => {
+    const name = durableOf(key, declared);
+    return { kind: "consumer" as const, name, stream: declared.stream, fields: consumerFields(name, declared) };
+  });
 }
 
 export function planEntry(connection: Connection, entry: DeclaredEntry): Promise<TopologyChange> {
@@ -178,16 +176,17 @@ async function findConsumer(
 
 async function withUndeclared(
   connection: Connection,
-  { consumers: declared }: DeclaredTopology,
+  topology: DeclaredTopology,
   change: TopologyChange,
 ): Promise<TopologyChange> {
   if (change.kind !== "stream" || change.action === "create") return change;
   const { consumers } = await managerOf(connection);
+  const declared = new Set(consumersOf(topology).flatMap(({ stream, name }) => (stream === change.name ? [name] : [])));
   const undeclared: string[] = [];
   try {
     for await (const { config } of consumers.list(change.name)) {
       const { durable_name: name } = config;
-      if (name !== undefined && declared[name]?.stream !== change.name) undeclared.push(name);
+      if (name !== undefined && !declared.has(name)) undeclared.push(name);
     }
   } catch (error) {
     throw storageError(error, `list the consumers of stream ${change.name}`);

@@ -32,6 +32,8 @@ export interface StreamDeclaration {
 }
 
 export interface ConsumerDeclaration<StreamName extends string = string> {
+  /** Its name on the server, by which streams may have one each. Default: the one it is declared under. */
+  readonly durable?: string | undefined;
   /** Name of a stream of the same topology. */
   readonly stream: StreamName;
   /** Default: every message of the stream. */
@@ -66,6 +68,9 @@ export interface BucketDeclaration {
   /** Default `file`. */
   readonly storage?: "file" | "memory" | undefined;
 }
+
+/** What the server calls a consumer that is declared under `key`. */
+export const durableOf = (key: string, { durable = key }: ConsumerDeclaration): string => durable;
 
 /** A valid topology, made by `defineTopology`; its names are part of its type. */
 export interface DeclaredTopology<
@@ -107,6 +112,20 @@ const Replicas = z
 const Storage = z.enum(["file", "memory"]);
 const description = z.string().min(1).max(4_096).optional();
 
+interface NameRule {
+  readonly pattern: RegExp;
+  readonly sentence: string;
+}
+
+const JETSTREAM_NAME: NameRule = {
+  pattern: /^[!-)+,\-0-=?-[\]-~]{1,255}$/,
+  sentence: "must be named with 1 to 255 visible ASCII characters other than . * > / and \\",
+};
+const BUCKET_NAME: NameRule = {
+  pattern: /^[A-Za-z0-9_-]{1,252}$/,
+  sentence: "must be named with 1 to 252 letters, digits, _ and -",
+};
+
 const Stream = z.strictObject({
   subjects: z.array(z.string()).min(1, "must name a subject at least"),
   retention: z.enum(["limits", "workqueue", "interest"]),
@@ -123,6 +142,7 @@ const Stream = z.strictObject({
 }) satisfies z.ZodType<StreamDeclaration>;
 
 const Consumer = z.strictObject({
+  durable: z.string().regex(JETSTREAM_NAME.pattern, JETSTREAM_NAME.sentence).optional(),
   stream: z.string(),
   filterSubjects: z.array(z.string()).min(1, "must name a subject; leave it out for every message").optional(),
   description,
@@ -192,20 +212,6 @@ export function readTopology(name: unknown, given: unknown): ReadTopology {
     },
   };
 }
-
-interface NameRule {
-  readonly pattern: RegExp;
-  readonly sentence: string;
-}
-
-const JETSTREAM_NAME: NameRule = {
-  pattern: /^[!-)+,\-0-=?-[\]-~]{1,255}$/,
-  sentence: "must be named with 1 to 255 visible ASCII characters other than . * > / and \\",
-};
-const BUCKET_NAME: NameRule = {
-  pattern: /^[A-Za-z0-9_-]{1,252}$/,
-  sentence: "must be named with 1 to 252 letters, digits, _ and -",
-};
 
 /** Those that have the right shape, whatever is wrong with the others. */
 function entriesOf<S extends z.ZodType>(

@@ -70,7 +70,19 @@ export function holdConsumers(
     holdAcknowledgement(consumer, reportHere);
     if (stream?.retention === "workqueue") holdWorkQueueConsumer(consumer, reportHere);
   }
+  holdDurables(consumers, report);
   holdWorkQueueFilters(consumers, streams, report);
+}
+
+/** A stream has one consumer of a name. */
+function holdDurables(consumers: Consumers, report: Report): void {
+  const keyOf = new Map<string, string>();
+  for (const [key, { stream, durable = key }] of consumers) {
+    const place = `${stream}/${durable}`;
+    const earlier = keyOf.get(place);
+    if (earlier === undefined) keyOf.set(place, key);
+    else report(`consumer ${key}`, `is ${durable} of stream ${stream}, which consumer ${earlier} is already`);
+  }
 }
 
 type Reporter = (problem: string) => void;

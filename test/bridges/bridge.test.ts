@@ -61,7 +61,7 @@ const cook = (more: object = {}) =>
     request: ({ input }, id) => ({ subject: `shop.job.${id}`, body: { id, dish: input } }),
     delivery: "atLeastOnce" as const,
     result: {
-      from: { subject: (id) => `shop.result.${id}`, stream: "SHOP_RESULTS" },
+      from: { all: "shop.result.*", subject: (id) => `shop.result.${id}`, stream: "SHOP_RESULTS" },
       schema: Result,
       foreignId: ({ id }) => id,
       outcome: ({ ok, text }) =>

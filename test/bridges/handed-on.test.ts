@@ -63,7 +63,7 @@ it("sends a request no second time that a stream has, however long ago that was"
     },
     delivery: "atLeastOnce",
     result: {
-      from: { subject: (id) => `post.receipt.${id}`, stream: "POST_RECEIPTS" },
+      from: { all: "post.receipt.*", subject: (id) => `post.receipt.${id}`, stream: "POST_RECEIPTS" },
       schema: z.object({ id: z.string() }),
       foreignId: ({ id }) => id,
       outcome: () => ({ status: "completed", output: "delivered" }),

@@ -474,6 +474,38 @@ test("replicas fall to one on a server that is not clustered, which is planned, 
   ]);
 });
 
+test("streams have a consumer of one name each, and one that differs is put right where it does", async () => {
+  const connection = await nats.connect();
+  const { subject, stream, consumer } = newNames();
+  const topologyOf = (maxDeliver: number): DeclaredTopology =>
+    defineTopology("same names", {
+      streams: {
+        [stream]: { subjects: [`${subject}.a`], retention: "workqueue" },
+        [`${stream}-2`]: { subjects: [`${subject}.b`], retention: "workqueue" },
+      },
+      consumers: {
+        [consumer]: { stream, maxDeliver: 3 },
+        [`${consumer}-2`]: { stream: `${stream}-2`, durable: consumer, maxDeliver },
+      },
+    });
+
+  await applyTopology(connection, topologyOf(3), refuse);
+  expect(await planTopology(connection, topologyOf(3))).toEqual(
+    [
+      { kind: "stream", name: stream },
+      { kind: "stream", name: `${stream}-2` },
+      { kind: "consumer", name: consumer, stream },
+      { kind: "consumer", name: consumer, stream: `${stream}-2` },
+    ].map((entry) => ({ ...entry, action: "none", settings: [] })),
+  );
+
+  const made = await applyTopology(connection, topologyOf(5), refuse);
+
+  expect(made).toMatchObject([{ kind: "consumer", name: consumer, stream: `${stream}-2`, action: "update" }]);
+  expect((await consumerConfig(connection, stream, consumer)).max_deliver).toBe(3);
+  expect((await consumerConfig(connection, `${stream}-2`, consumer)).max_deliver).toBe(5);
+});
+
 test("a durable consumer that nobody declared is named and left alone", async () => {
   const connection = await nats.connect();
   const names = newNames();

@@ -61,6 +61,13 @@ it.each<[what: string, declaration: unknown]>([
     "a push consumer in a group",
     { streams: { s: stream }, consumers: { c: { stream: "s", deliverSubject: "d", deliverGroup: "g" } } },
   ],
+  [
+    "consumers of one name, each on a stream of its own",
+    {
+      streams: { s: queue, u: { ...queue, subjects: ["b"] } },
+      consumers: { c: { stream: "s", durable: "worker" }, worker: { stream: "u" } },
+    },
+  ],
   ["a setting that is undefined", { streams: { s: { ...stream, maxAge: undefined } } }],
 ])("takes %s", (_what, declaration) => {
   expect(problemsOf(declaration)).toEqual([]);
@@ -73,6 +80,16 @@ it.each<[what: string, declaration: unknown, problem: RegExp]>([
   ["a dot in a stream's name", { streams: { "a.b": stream } }, /^stream a\.b: must be named with/],
   ["a blank in a stream's name", { streams: { "a b": stream } }, /^stream a b: must be named with/],
   ["no name", { streams: { "": stream } }, /^stream "": must be named with/],
+  [
+    "two consumers of one name on one stream",
+    { streams: { s: stream }, consumers: { c: { stream: "s", durable: "d" }, d: { stream: "s" } } },
+    /^consumer d: is d of stream s, which consumer c is already$/,
+  ],
+  [
+    "a dot in a durable name that differs from the key",
+    { streams: { s: stream }, consumers: { c: { stream: "s", durable: "a.b" } } },
+    /^consumer c: durable: must be named/,
+  ],
   [
     "a slash in a durable name",
     { streams: { s: stream }, consumers: { "a/b": { stream: "s" } } },

@@ -123,10 +123,11 @@ it("answers an update again when its run has closed and left memory: with its ou
   worker.result(assigned, answerOf(commands));
   expect(await asked).toMatchObject({ stage: "completed", output: 8 });
   worker.result(await worker.nextTask(), answerOf([{ type: "AcceptUpdate", updateId: "u-2" }, complete]));
-  expect(await left).toMatchObject({ error: { code: "NOT_READY" } });
+  const unfinished = { stage: "failed", failure: { type: "AcceptedUpdateCompletedWorkflow" } };
+  expect(await left).toMatchObject(unfinished);
   await engine.restart();
   expect(await ask("u-1")).toMatchObject({ stage: "completed", output: 8 });
-  expect(await ask("u-2")).toMatchObject({ error: { code: "NOT_READY" } });
+  expect(await ask("u-2")).toMatchObject(unfinished);
   expect(await ask("u-3")).toMatchObject({ error: { code: "NOT_FOUND" } });
 });
 

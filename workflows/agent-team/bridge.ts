@@ -1,14 +1,6 @@
 /** The team's place on the shared server: reports and tasks come in, updates and results go out. */
 import type { EndedTask } from "perdure";
-import {
-  defineBridge,
-  GivenUpError,
-  type Outgoing,
-  publication,
-  type Received,
-  request,
-  taskIdOf,
-} from "perdure/bridges";
+import { defineBridge, GivenUpError, type Outgoing, publication, type Received, request } from "perdure/bridges";
 import { signatureOf } from "./error-signature.js";
 import type { Investigation } from "./investigation.js";
 import { ErrorReport, type Rejected, Result, TeamTask, Update } from "./messages.js";
@@ -16,7 +8,7 @@ import { type Environment, environments, type TeamNames } from "./names.js";
 import { screenedLengthMax } from "./screen/readings.js";
 import { ruleScreen } from "./screen/rule-screen.js";
 import type { Screen } from "./screen/screen.js";
-import { errorFixer, taskProcessor, topologiesOf } from "./topology.js";
+import { errorFixer, taskProcessor, topologyOf } from "./topology.js";
 
 /** Each of them runs tests; the others wait on the server. */
 const investigationsAtOnce = 4;
@@ -28,7 +20,7 @@ const fileLengthMax = 1_000;
 const taskPatienceMs = 24 * 60 * 60 * 1_000;
 
 export function teamBridge(names: TeamNames, screen: Screen = ruleScreen) {
-  const { streams, subjects, type } = names;
+  const { streams, subjects, type, engineId } = names;
   const rejected = (text: string): Outgoing => {
     const body: Rejected = {
       reason: "prompt_injection_detected",
@@ -49,14 +41,14 @@ export function teamBridge(names: TeamNames, screen: Screen = ruleScreen) {
       maxConcurrent: investigationsAtOnce,
       screen: (report) => screened(report, report.error),
       task: (report, message) => {
-        const taskId = investigationIdOf(environment, report, message);
+        const task_id = investigationIdOf(environment, report, message);
         const { file, line } = report.context;
         return {
-          taskId,
+          taskId: engineId(task_id),
           type: `workflow:${type("investigate-error")}`,
           priority: environment === "production" ? "high" : "normal",
           input: {
-            task_id: taskId,
+            task_id,
             environment,
             error: report.error.slice(0, errorLengthMax),
             place: { file: file.slice(0, fileLengthMax), line },
@@ -67,7 +59,7 @@ export function teamBridge(names: TeamNames, screen: Screen = ruleScreen) {
       ack: "onEnded",
     });
   return defineBridge(`agent-team-${names.project}`, {
-    topology: topologiesOf(names).team,
+    topology: topologyOf(names),
     requests: {
       ...Object.fromEntries(environments.map((environment) => [`errors-${environment}`, reports(environment)])),
       tasks: request({
@@ -84,15 +76,15 @@ export function teamBridge(names: TeamNames, screen: Screen = ruleScreen) {
           return screened(asReport(description, others), description);
         },
         task: ({ task_id, type: taskType, priority, description, assigned_to, context }) => ({
-          taskId: taskIdOf(task_id),
+          taskId: engineId(task_id),
           type: type(taskType),
           priority: priorityOf(priority),
           scheduleToCloseMs: taskPatienceMs,
-          metadata: { assigned_to },
+          metadata: { task_id, assigned_to },
           input: { ...context, description },
         }),
         ack: "onEnded",
-        outcome: (ended, { task_id, assigned_to }) => resultOf(names, ended, task_id, assigned_to),
+        outcome: (ended, { task_id, assigned_to }) => resultOf(names, ended, task_id, assigned_to ?? ""),
       }),
     },
     publications: {
@@ -136,10 +128,10 @@ function resultOf({ subjects }: TeamNames, ended: EndedTask, taskId: string, age
     pr_url: "",
     test_results: "",
   };
-  return { subject: subjects.fixed(taskIdOf(taskId)), body };
+  return { subject: subjects.fixed(taskId), body };
 }
 
-function priorityOf(word: string): "critical" | "high" | "normal" | "low" {
+function priorityOf(word: TeamTask["priority"]): "critical" | "high" | "normal" | "low" {
   const known = { critical: "critical", urgent: "critical", high: "high", low: "low" } as const;
-  return known[word.toLowerCase() as keyof typeof known] ?? "normal";
+  return known[String(word).toLowerCase() as keyof typeof known] ?? "normal";
 }

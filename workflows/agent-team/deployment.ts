@@ -8,7 +8,7 @@ import { defineTopology } from "perdure";
 import type { Fleet } from "perdure/bridges";
 import { z } from "zod";
 import type { TeamNames } from "./names.js";
-import { topologiesOf } from "./topology.js";
+import { topologyOf } from "./topology.js";
 
 /** Those whose errors end with a deployment. */
 export type Deployed = "staging" | "production";
@@ -28,14 +28,16 @@ export async function purgeOnDeployment(fleet: Fleet, names: TeamNames, environm
 
 /** Whatever happens in between, the next start of a team sets the window right. */
 export async function forgetMessageIds(fleet: Fleet, names: TeamNames, environment: Deployed): Promise<void> {
-  const topology = topologiesOf(names)[environment];
-  const streams = Object.entries(topology.streams).map(([name, stream]) => [
-    name,
-    { ...stream, duplicateWindow: narrowWindow },
-  ]);
-  await fleet.apply(defineTopology(`${topology.name}, forgetting`, { streams: Object.fromEntries(streams) }));
+  const name = names.streams.errors[environment];
+  const declared = topologyOf(names).streams[name];
+  if (declared === undefined) throw new Error(`the topology of ${names.project} has no stream ${name}`);
+  const applied = (changes: Partial<typeof declared>) =>
+    fleet.apply(
+      defineTopology(`${names.project} ${environment}`, { streams: { [name]: { ...declared, ...changes } } }),
+    );
+  await applied({ duplicateWindow: narrowWindow });
   await delay(forgettingMs);
-  await fleet.apply(topology);
+  await applied({});
 }
 
 /** What the server says of each request to JetStream. */

@@ -36,7 +36,8 @@ export async function runMember(name: string, run: () => Promise<void>): Promise
   try {
     await run();
   } catch (fault) {
-    const isExpected = fault instanceof UsageError || (fault instanceof Error && "code" in fault);
+    const isExpected =
+      fault instanceof UsageError || fault instanceof NamespaceError || (fault instanceof Error && "code" in fault);
     console.error(`${name}: ${fault instanceof Error ? (isExpected ? fault.message : fault.stack) : String(fault)}`);
     process.exitCode = fault instanceof UsageError ? usageStatus : 1;
   }

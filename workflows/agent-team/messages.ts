@@ -5,17 +5,17 @@
 import { z } from "zod";
 
 const nonEmpty = z.string().min(1);
+const basicOffset = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d{4}$/;
 
 /** On `{p}.errors`, `{p}.errors.staging` and `{p}.errors.production`. */
 export const ErrorReport = z.looseObject({
   error: nonEmpty,
   stack: z.string(),
-  // Python's isoformat() leaves the zone out.
-  timestamp: z.iso.datetime({ offset: true, local: true }),
+  // Python's isoformat() leaves the zone out, its strftime("%z") the colon.
+  timestamp: z.union([z.iso.datetime({ offset: true, local: true }), z.string().regex(basicOffset)]),
   context: z.looseObject({
     file: nonEmpty,
     line: z.coerce.number().int().min(0),
-    request_id: z.string().optional(),
   }),
 });
 export type ErrorReport = z.infer<typeof ErrorReport>;
@@ -24,9 +24,10 @@ export type ErrorReport = z.infer<typeof ErrorReport>;
 export const TeamTask = z.looseObject({
   task_id: nonEmpty,
   type: nonEmpty,
-  priority: z.string(),
+  priority: z.union([z.string(), z.number()]),
   description: z.string(),
-  assigned_to: z.string(),
+  /** Null where nobody in particular is meant. */
+  assigned_to: z.string().nullable(),
   context: z.looseObject({}),
 });
 export type TeamTask = z.infer<typeof TeamTask>;

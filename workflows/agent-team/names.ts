@@ -1,4 +1,5 @@
 /** Every stream and subject of a project. The server is shared, so each of them carries the project's name. */
+import { taskIdOf } from "perdure/bridges";
 
 export const environments = ["development", "staging", "production"] as const;
 export type Environment = (typeof environments)[number];
@@ -6,6 +7,12 @@ export type Environment = (typeof environments)[number];
 export class NamespaceError extends Error {
   override readonly name = "NamespaceError";
 }
+
+/** What can stand at the end of a subject as it is; a client may refuse a wildcard within a token. */
+const subjectEnd = /^[^\s\p{Cc}.*>]+(?:\.[^\s\p{Cc}.*>]+)*$/u;
+const subjectEndLengthMax = 200;
+const endOf = (taskId: string): string =>
+  subjectEnd.test(taskId) && taskId.length <= subjectEndLengthMax ? taskId : taskIdOf(taskId);
 
 /** One token of a subject, and of a stream's name: no dots, spaces or wildcards. */
 const projectPattern = /^[a-z0-9][a-z0-9_-]{0,31}$/;
@@ -40,12 +47,14 @@ export function namesOf(project: string) {
         production: `${p}.errors.production`,
       } satisfies Record<Environment, string>,
       investigations: `${p}.investigation.>`,
-      status: (taskId: string): string => `${p}.investigation.status.${taskId}`,
+      status: (taskId: string): string => `${p}.investigation.status.${endOf(taskId)}`,
       tasks: `${p}.tasks.>`,
       results: `${p}.results.>`,
-      fixed: (taskId: string): string => `${p}.results.fixed.${taskId}`,
+      fixed: (taskId: string): string => `${p}.results.fixed.${endOf(taskId)}`,
       rejected: `${p}.security.rejected`,
     },
+    /** The engine's id for what the team calls `taskId`: another project may call something of its own so. */
+    engineId: (taskId: string): string => taskIdOf(`${p}.${taskId}`),
     /** Of the engine's tasks and workflows, so that teams on one orchestrator do not do each other's work. */
     type: (name: string): string => `${p}.${name}`,
   };

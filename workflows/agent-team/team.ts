@@ -4,10 +4,9 @@ import { connectFleet, type RunningBridge, startBridge } from "perdure/bridges";
 import { teamBridge } from "./bridge.js";
 import { forgetWhenPurged } from "./deployment.js";
 import { investigationOf } from "./investigation.js";
-import type { TeamNames } from "./names.js";
+import { NamespaceError, type TeamNames } from "./names.js";
 import type { Screen } from "./screen/screen.js";
 import { startSpecialists } from "./specialists.js";
-import { topologiesOf } from "./topology.js";
 
 export interface TeamOptions {
   readonly names: TeamNames;
@@ -30,9 +29,17 @@ export interface Team {
   stop(): Promise<void>;
 }
 
-/** @throws PerdureError where the server or the orchestrator is not there, or streams differ in a way that would lose data */
+/** As it is where nobody says otherwise. */
+const orchestratorDefault = "mcp";
+
+/** @throws NamespaceError where the orchestrator has the project's name; PerdureError where the server or the orchestrator is not there, or streams differ in a way that would lose data */
 export async function startTeam({ names, screen, projectFolder, ...options }: TeamOptions): Promise<Team> {
   const { servers, namespace, logger } = options;
+  if (names.project === (namespace ?? orchestratorDefault)) {
+    throw new NamespaceError(
+      `"${names.project}" is the orchestrator's own namespace, which has a stream ${names.streams.results} already: give the project another one`,
+    );
+  }
   const connection = {
     servers,
     ...(namespace === undefined ? {} : { namespace }),
@@ -43,10 +50,8 @@ export async function startTeam({ names, screen, projectFolder, ...options }: Te
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    const { team: _ofTheBridge, ...drainable } = topologiesOf(names);
     const fleet = await connectFleet({ ...connection, name: `agent team ${names.project}` });
     stops.push(() => fleet.close());
-    for (const topology of Object.values(drainable)) await fleet.apply(topology);
     forgetWhenPurged(fleet, names, options.onFault);
 
     const specialists = await startSpecialists({ names, projectFolder, connection });

@@ -74,7 +74,11 @@ export function brainBridge({ namespace, tracing, settings, extensionLostAfterMs
     delivery: "atLeastOnce",
     result: {
       // Not from the queue: there a result is gone once a brain has read it, and the brain that waits may be the next one.
-      from: { subject: (jobId) => `$KV.${bucket}.${resultKey(jobId)}`, stream: `KV_${bucket}` },
+      from: {
+        all: `$KV.${bucket}.result.*`,
+        subject: (jobId) => `$KV.${bucket}.${resultKey(jobId)}`,
+        stream: `KV_${bucket}`,
+      },
       schema: JobResult,
       foreignId: ({ jobId }) => jobId,
       outcome: (body) => outcomeOf(body),
@@ -109,7 +113,7 @@ export function brainBridge({ namespace, tracing, settings, extensionLostAfterMs
     }),
     delivery: "atLeastOnce",
     result: {
-      from: { subject: subject.toolResult },
+      from: { all: subject.toolResult("*"), subject: subject.toolResult },
       schema: ToolResult,
       foreignId: ({ callId }) => callId,
       outcome: (body) => outcomeOf(body),
@@ -126,7 +130,7 @@ export function brainBridge({ namespace, tracing, settings, extensionLostAfterMs
     }),
     delivery: "atLeastOnce",
     result: {
-      from: { subject: subject.podResult },
+      from: { all: subject.podResult("*"), subject: subject.podResult },
       schema: PodResult,
       foreignId: ({ taskId }) => taskId,
       outcome: (body) => outcomeOf(body),

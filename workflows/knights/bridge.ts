@@ -42,7 +42,7 @@ export function fleetBridge(options: FleetBridgeOptions = {}) {
       delivery: "atMostOnce",
       answerWithinMs: ({ input }) => KnightRequest.parse(input).timeout_ms + graceMs,
       result: {
-        from: { subject: resultSubject, stream: resultsStream },
+        from: { all: "fleet-a.results.>", subject: resultSubject, stream: resultsStream },
         schema: KnightResult,
         foreignId: ({ task_id }) => task_id,
         outcome: (result) => {

@@ -93,7 +93,9 @@ async function changesOf(
   return planned.map((change) => {
     if (change.action === "none") return change;
     // Another process may have been first.
-    const done = made.find(({ kind, name }) => kind === change.kind && name === change.name);
+    const done = made.find(
+      ({ kind, name, stream }) => kind === change.kind && name === change.name && stream === change.stream,
+    );
     return done ?? { ...change, action: "none", settings: [] };
   });
 }

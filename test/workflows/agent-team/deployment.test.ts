@@ -6,7 +6,7 @@ import { silentLogger } from "../../../src/logger.js";
 import { purgeOnDeployment } from "../../../workflows/agent-team/deployment.js";
 import { messageIdOf } from "../../../workflows/agent-team/error-signature.js";
 import { namesOf } from "../../../workflows/agent-team/names.js";
-import { topologiesOf } from "../../../workflows/agent-team/topology.js";
+import { topologyOf } from "../../../workflows/agent-team/topology.js";
 import { until } from "../../support/until.js";
 import { ask, messagesIn, publish, sampleReport, useSystem } from "./given-team.js";
 
@@ -17,7 +17,7 @@ it("takes the same error once until the next deployment, whatever its time, and 
   const { raw } = system;
   const fleet = await connectFleet({ servers: system.url, name: "deployer", logger: silentLogger });
   try {
-    for (const topology of Object.values(topologiesOf(names))) await fleet.apply(topology);
+    await fleet.apply(topologyOf(names));
     const hash = createHash("sha256").update(`${sampleReport.error}:/srv/shop/src/cart.js:7`).digest("hex");
     const messageId = `deploy-production-${hash}`;
     expect(messageIdOf(names, "production", sampleReport)).toBe(messageId);

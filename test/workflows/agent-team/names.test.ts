@@ -35,6 +35,28 @@ it("signs an error by what and where, never by when or by what else is known of 
   );
 });
 
+it.each([
+  ["T-1", "T-1"],
+  ["release.7.cart", "release.7.cart"],
+  ["größe", "größe"],
+  ["a b", expect.stringMatching(/^a-b-[0-9a-f]{16}$/)],
+  ["a..b", expect.stringMatching(/^a-b-[0-9a-f]{16}$/)],
+  ["*", expect.stringMatching(/^[0-9a-f]{16}$/)],
+])("tells the result of task %s on a subject that ends so, if a subject can", (taskId, end) => {
+  expect(namesOf("p").subjects.fixed(taskId).slice("p.results.fixed.".length)).toEqual(end);
+});
+
+it("gives no two projects one id in the engine", () => {
+  expect(namesOf("a").engineId("b-1")).not.toBe(namesOf("a-b").engineId("1"));
+});
+
+it.each([{ timestamp: "2026-11-21T09:00:00+0000" }, { context: { ...sampleReport.context, request_id: null } }])(
+  "takes %j as well",
+  (change) => {
+    expect(ErrorReport.safeParse({ ...sampleReport, ...change }).success).toBe(true);
+  },
+);
+
 it("takes reports as members write them, and keeps what else they say", () => {
   const report = {
     ...sampleReport,

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { NamespaceError } from "../../../workflows/agent-team/names.js";
 import { until, untilSome } from "../../support/until.js";
 import { ask, messagesIn, publish, sampleProject, sampleReport, useSystem } from "./given-team.js";
 
@@ -94,6 +95,33 @@ it("keeps two projects on one server apart", async () => {
   expect(right.received).toEqual([]);
 });
 
+it("does the tasks of two projects that call them alike", async () => {
+  const { raw } = system;
+  await Promise.all([system.startTeam("alike"), system.startTeam("alike-too")]);
+  const results = ["alike", "alike-too"].map((project) => raw.subscribe(`${project}.results.>`));
+  const task = {
+    task_id: "release.7",
+    type: "research",
+    priority: 1,
+    description: "who else loops like this?",
+    assigned_to: null,
+    context: { place: { file: "src/cart.js", line: 6 } },
+  };
+
+  await publish(raw, "alike.tasks.research", task);
+  await publish(raw, "alike-too.tasks.research", { ...task, description: "who else?" });
+
+  for (const told of results) {
+    const result = await told.first("the task's result", () => true, patience);
+    expect(result.subject).toMatch(/\.results\.fixed\.release\.7$/);
+    expect(bodyOf(result)).toMatchObject({ task_id: "release.7", status: "completed" });
+  }
+});
+
+it("refuses to be called as the orchestrator is", async () => {
+  await expect(system.startTeam("mcp")).rejects.toThrow(NamespaceError);
+});
+
 it("does general tasks, and answers them in the fleet's words", async () => {
   const { raw } = system;
   await system.startTeam("errands");
@@ -130,11 +158,15 @@ it.each([
   ["RESULTS", { subjects: ["table.results.>"], retention: "limits" }],
 ])("has the stream %s as the table says", async (name, settings) => {
   const { raw } = system;
-  await system.startTeam("table");
+  const team = await system.startTeam("table");
   const { config } = await ask(raw, `STREAM.INFO.TABLE_${name}`);
   expect(config).toMatchObject({ ...settings, storage: "file", name: `TABLE_${name}` });
+  // A member that makes sure of its streams sends what it knows of them, and is refused where anything else is set.
+  const again = { ...settings, storage: "file", name: `TABLE_${name}`, num_replicas: 1, discard: "old" };
+  expect(await ask(raw, `STREAM.CREATE.TABLE_${name}`, again)).not.toHaveProperty("error");
   if (!name.includes("ERROR")) return;
   const consumer = await ask(raw, `CONSUMER.INFO.TABLE_${name}.claude-error-fixer`);
+  expect((await team.bridge.health()).lag).toHaveProperty([`TABLE_${name}/claude-error-fixer`]);
   expect(consumer["config"]).toMatchObject({ ack_policy: "explicit", max_deliver: 3, ack_wait: 600e9 });
 });
 
