@@ -21,6 +21,7 @@ export {
   type RunHandle,
   type StartOptions,
   UpdateFailedError,
+  type UpdateHandle,
 } from "./client/run-handle.js";
 export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";

@@ -84,6 +84,14 @@ export interface RunHandle<Definition = AnyWorkflow> {
       [options?: { readonly updateId?: string; readonly signal?: AbortSignal }]
     >
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>;
+  /** Resolves when its validator has accepted it, with what it comes to. @throws UpdateFailedError where it is rejected */
+  startUpdate<Name extends Names<DeclaredOf<Definition>["updates"]>>(
+    name: Name,
+    ...given: Given<
+      MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
+      [options?: { readonly updateId?: string; readonly signal?: AbortSignal }]
+    >
+  ): Promise<UpdateHandle<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>>;
   /** Asks the code to end; it may clean up first, or finish all the same. */
   cancel(): Promise<void>;
   /** Ends it at once; no code of it runs any more. */
@@ -93,6 +101,19 @@ export interface RunHandle<Definition = AnyWorkflow> {
    * @param options.afterEventId leaves out what is up to this event
    */
   history(options?: { readonly runId?: string; readonly afterEventId?: number }): Promise<readonly HistoryEvent[]>;
+}
+
+/** An update that was accepted. */
+export interface UpdateHandle<Output> {
+  /** The same id asks for the same update again, also from elsewhere. */
+  readonly updateId: string;
+  /** Resolves with what its handler returned. @throws UpdateFailedError */
+  result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
+}
+
+interface UpdateOptions {
+  readonly updateId?: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class QueryFailedError extends Error {
@@ -169,6 +190,33 @@ export function runHandle<Definition extends AnyWorkflow>(
   const envelope = () => ({ messageId: randomUUID(), timestamp: Date.now(), taskId: workflowId });
   const message = (messages: Readonly<Record<string, MessageDeclaration>> | undefined, name: string) =>
     messages?.[name];
+  /** Asks until the update has come so far. */
+  const updated = async (
+    name: string,
+    input: unknown,
+    waitFor: "accepted" | "completed",
+    { updateId, signal }: UpdateOptions & { readonly updateId: string },
+  ) => {
+    const given = checked(message(declared.updates, name)?.input, input, `update ${name} of workflow ${workflowId}`);
+    // The answer that it is not finished has to come before the question is given up.
+    const waitMs = Math.min(UPDATE_WAIT_MS, Math.floor(parts.requestTimeoutMs / 2));
+    for (;;) {
+      signal?.throwIfAborted();
+      const reply = await ask({
+        subject: subjects.workflowUpdate,
+        body: JSON.stringify({ ...envelope(), name, input: given, updateId, waitFor, timeoutMs: waitMs }),
+        reply: WorkflowUpdateReply,
+        what: `update ${name} (${updateId}) of workflow ${workflowId}`,
+        signal,
+      });
+      if (reply.stage === "completed" || reply.stage === waitFor) return reply;
+      if (reply.stage !== "rejected" && reply.stage !== "failed") continue;
+      // Accepted it was: what became of it is for whoever asks for its result.
+      if (reply.stage === "failed" && waitFor === "accepted") return reply;
+      const failure = reply.failure ?? { type: "UNKNOWN", message: "no reason was given" };
+      throw new UpdateFailedError(workflowId, name, reply.stage, failure);
+    }
+  };
   const handle = {
     workflowId,
     result: async (options?: WaitOptions) => readOutput(declared.output, await parts.result(workflowId, options)),
@@ -194,30 +242,14 @@ export function runHandle<Definition extends AnyWorkflow>(
       if (failure !== undefined) throw new QueryFailedError(workflowId, name, failure);
       return readOutput(message(declared.queries, name)?.output, output);
     },
-    update: async (
-      name: string,
-      input?: unknown,
-      options: { readonly updateId?: string; readonly signal?: AbortSignal } = {},
-    ) => {
-      const given = checked(message(declared.updates, name)?.input, input, `update ${name} of workflow ${workflowId}`);
-      const updateId = options.updateId ?? randomUUID();
-      // The answer that it is not finished has to come before the question is given up.
-      const waitMs = Math.min(UPDATE_WAIT_MS, Math.floor(parts.requestTimeoutMs / 2));
-      for (;;) {
-        options.signal?.throwIfAborted();
-        const reply = await ask({
-          subject: subjects.workflowUpdate,
-          body: JSON.stringify({ ...envelope(), name, input: given, updateId, timeoutMs: waitMs }),
-          reply: WorkflowUpdateReply,
-          what: `update ${name} (${updateId}) of workflow ${workflowId}`,
-          signal: options.signal,
-        });
-        if (reply.stage === "completed") return readOutput(message(declared.updates, name)?.output, reply.output);
-        if (reply.stage === "rejected" || reply.stage === "failed") {
-          const failure = reply.failure ?? { type: "UNKNOWN", message: "no reason was given" };
-          throw new UpdateFailedError(workflowId, name, reply.stage, failure);
-        }
-      }
+    update: async (name: string, input?: unknown, options: UpdateOptions = {}) => {
+      const { output } = await updated(name, input, "completed", { updateId: randomUUID(), ...options });
+      return readOutput(message(declared.updates, name)?.output, output);
+    },
+    startUpdate: async (name: string, input?: unknown, options: UpdateOptions = {}) => {
+      const { updateId = randomUUID(), signal } = options;
+      await updated(name, input, "accepted", { updateId, signal });
+      return { updateId, result: (more?: UpdateOptions) => handle.update(name, input, { ...more, updateId }) };
     },
     cancel: async () => {
       await ask({

@@ -92,15 +92,15 @@ export class LocalRequests {
 
   async #update(body: unknown): Promise<object> {
     const request = WorkflowUpdateRequest.parse(body);
-    const { taskId, name, input } = request;
+    const { taskId, name, input, waitFor } = request;
     const updateId = request.updateId ?? request.messageId;
     const { core, now } = this.#orchestrator;
     const { askedId, known } = granted(core.update(taskId, { updateId, name, input }, now));
     if (known?.state === "completed") return { updateId, ...this.#completed(taskId, known.runId, updateId) };
-    const outcome =
-      known?.state === "failed"
-        ? known
-        : await this.#outcome(taskId, askedId, "may pass", `update ${name} is not finished`);
+    const isKnown = known?.state === "failed" || (known?.state === "accepted" && waitFor === "accepted");
+    const outcome = isKnown
+      ? known
+      : await this.#outcome(taskId, askedId, "may pass", `update ${name} is not finished`, waitFor);
     if (outcome.state === "runClosed") {
       throw new PerdureError("NOT_READY", outcome.message, { details: { taskId, updateId } });
     }
@@ -120,16 +120,17 @@ export class LocalRequests {
     };
   }
 
-  /** What in the end becomes of a question. */
+  /** What becomes of a question: in the end, or as soon as it is accepted where that is enough. */
   async #outcome(
     workflowId: WorkflowId,
     askedId: string,
     time: "may pass" | "stands still",
     what: string,
+    waitFor: "accepted" | "completed" = "completed",
   ): Promise<AskedOutcome> {
     const seen: AskedOutcome[] = [];
     this.#orchestrator.onOutcome(askedId, (outcome) => {
-      if (outcome.state !== "accepted") seen.push(outcome);
+      if (outcome.state !== "accepted" || waitFor === "accepted") seen.push(outcome);
     });
     const isOver = (): boolean => seen.length > 0 || this.#orchestrator.stuck(workflowId) !== null;
     await this.#time.wait(isOver, time, () => what);

@@ -99,3 +99,37 @@ describe("an update", () => {
     expect(await run.result()).toBe(1);
   });
 });
+
+test("whoever starts an update goes on when it is accepted, and asks for its result later, also by its id alone", async () => {
+  const slow = workflow(
+    "slow",
+    { updates: { add: { input: z.int(), output: z.int() } }, signals: { end: z.void() } },
+    async (ctx) => {
+      let sum = 0;
+      ctx.onUpdate(
+        "add",
+        async (amount) => {
+          await ctx.sleep("1h");
+          sum += amount;
+          return sum;
+        },
+        {
+          validate: (amount) => {
+            if (amount < 0) throw new Error("no less than nothing");
+          },
+        },
+      );
+      await ctx.signal("end");
+    },
+  );
+  const environment = testEnvironment({ workflows: [slow] });
+  const run = await environment.start(slow, undefined);
+  const begunAt = environment.now.getTime();
+  const update = await run.startUpdate("add", 2, { updateId: "u-1" });
+  expect(environment.now.getTime()).toBe(begunAt);
+  await expect(run.startUpdate("add", -1)).rejects.toMatchObject({ stage: "rejected" });
+  expect(await update.result()).toBe(2);
+  expect(environment.now.getTime()).toBe(begunAt + 3_600_000);
+  const again = await run.startUpdate("add", 2, { updateId: "u-1" });
+  expect(await again.result()).toBe(2);
+});
