@@ -30,6 +30,8 @@ export interface StartOptions {
   /** Of the whole chain of runs. */
   readonly executionTimeout?: Duration;
   readonly runTimeout?: Duration;
+  /** From the start to the first look at its code; counts for `executionTimeout`, not for `runTimeout`. */
+  readonly startDelay?: Duration;
   /** Of a failed run. Default: none. */
   readonly retry?: RetryPolicyInput;
   readonly memo?: Readonly<Record<string, unknown>>;
@@ -172,11 +174,12 @@ export function startOf(definition: AnyWorkflow | string, input: unknown, option
     input,
     `the input of workflow ${name}`,
   );
-  const { workflowId, executionTimeout, runTimeout, ...rest } = options;
+  const { workflowId, executionTimeout, runTimeout, startDelay, ...rest } = options;
   const task: Record<string, unknown> = { ...rest, type: `workflow:${name}`, input: given };
   if (workflowId !== undefined) task["taskId"] = workflowId;
   if (executionTimeout !== undefined) task["scheduleToCloseMs"] = msOf(executionTimeout, "executionTimeout");
   if (runTimeout !== undefined) task["timeoutMs"] = msOf(runTimeout, "runTimeout");
+  if (startDelay !== undefined) task["startDelayMs"] = msOf(startDelay, "startDelay");
   return task as unknown as NewTask;
 }
 

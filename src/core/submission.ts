@@ -90,7 +90,7 @@ export function admit(
   };
 }
 
-const runOnlyFields = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"] as const;
+const runOnlyFields = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "startDelayMs", "signal"] as const;
 
 /** What is said of runs would be lost on a task. */
 function misplacedField(request: SubmissionRequest): Refusal | null {
@@ -192,11 +192,12 @@ function workflowParts(
   taskId: TaskId,
   requestId: string,
 ): Pick<TaskSpec, "role" | "run" | "requestId"> {
-  const { retry, memo, searchAttributes, signal } = task;
+  const { retry, memo, searchAttributes, startDelayMs, signal } = task;
   const run: TaskSpec["run"] = {};
   if (retry !== undefined) run.retry = retry;
   if (memo !== undefined) run.memo = memo;
   if (searchAttributes !== undefined) run.searchAttributes = searchAttributes;
+  if (startDelayMs !== undefined) run.startDelayMs = startDelayMs;
   if (signal !== undefined) run.signal = { ...signal, signalId: signal.signalId ?? requestId };
   return { role: { kind: "workflow", workflowId: taskId }, run, requestId };
 }

@@ -143,7 +143,7 @@ export class EffectRunner {
       },
       (err: unknown) => {
         if (this.#signal.aborted) return;
-        this.#logger.error({ err, taskId, parent: parent.workflowId }, "a child waits: its id cannot be looked up");
+        this.#logger.error({ err, taskId, workflowId: parent.workflowId }, "a child waits: its id cannot be looked up");
         setTimeout(() => {
           if (!this.#signal.aborted) this.#lookUpEnded(effect);
         }, LOOK_UP_AGAIN_MS).unref();

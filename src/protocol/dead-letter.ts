@@ -40,13 +40,15 @@ export const deadLetterSubject = (
 
 export const allDeadLetters = (namespace: Namespace): string => `${namespace}.deadletter.>`;
 
-/** Keeps what the server says of messages that were delivered as often as allowed, until somebody has looked. */
-export const exhaustedStreamOf = (namespace: Namespace, stream: string): string =>
-  `${namespace.toUpperCase()}_EXHAUSTED_${stream}`;
+/**
+ * Keeps what the server says of messages that were delivered as often as allowed, until somebody has looked. One for all
+ * namespaces: two streams cannot take one subject, and each of them asks for its own consumers only.
+ */
+export const exhaustedStreamOf = (stream: string): string => `PERDURE_EXHAUSTED_${stream}`;
 
 /** The server's advisory for a consumer's message that reached its limit of deliveries (NATS: `MAX_DELIVERIES`). */
-export const maxDeliveriesAdvisories = (stream: string): string =>
-  `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${stream}.*`;
+export const maxDeliveriesAdvisories = (stream: string, consumer = "*"): string =>
+  `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.${stream}.${consumer}`;
 
 export const MaxDeliveriesAdvisory = z.object({
   stream: z.string(),

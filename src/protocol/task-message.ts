@@ -54,6 +54,8 @@ export const TaskSubmission = z.object({
   idConflictPolicy: IdConflictPolicy.optional(),
   memo: NamedValues.optional(),
   searchAttributes: NamedValues.optional(),
+  /** From the start to the first look at its code. Signals and updates wait meanwhile. */
+  startDelayMs: PositiveDurationMs.optional(),
   /** Signal-with-start: recorded right behind the start, or sent to the run that is open already. */
   signal: z
     .object({

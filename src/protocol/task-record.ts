@@ -6,6 +6,7 @@ import { ParentRun } from "./history-event.js";
 import { AgentId, CapabilityName, MessageName, TaskId } from "./ids.js";
 import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
+import { PositiveDurationMs } from "./time.js";
 import { NamedValues, ParentClosePolicy } from "./workflow-options.js";
 
 /**
@@ -29,6 +30,7 @@ export const WorkflowFields = z.object({
   retry: RetryPolicyInput.optional(),
   memo: NamedValues.optional(),
   searchAttributes: NamedValues.optional(),
+  startDelayMs: PositiveDurationMs.optional(),
   parent: ParentRun.optional(),
   parentClosePolicy: ParentClosePolicy.optional(),
   /** Goes into the history right behind the start. */

@@ -157,3 +157,26 @@ test.each([
     expect(ranAt).toEqual(ranInMs.map((ms) => begunAt + ms));
   },
 );
+
+describe("a delayed start", () => {
+  const plain = workflow("plain", { output: z.array(z.unknown()), signals: { poke: z.int() } }, async (ctx) => [
+    Date.now(),
+    await ctx.signal("poke"),
+  ]);
+
+  test("runs no code before its time, and what was said meanwhile is there then", async () => {
+    const environment = testEnvironment({ workflows: [plain] });
+    const begunAt = environment.now.getTime();
+    const run = await environment.start(plain, undefined, { startDelay: "1h", runTimeout: "10m" });
+    await run.signal("poke", 7);
+    expect(await run.describe()).toMatchObject({ state: "running", reason: expect.stringContaining("starts in 1 h") });
+    expect(await run.result()).toEqual([begunAt + 3_600_000, 7]);
+  });
+
+  test("is over at once when it is cancelled before its time", async () => {
+    const environment = testEnvironment({ workflows: [plain] });
+    const run = await environment.start(plain, undefined, { startDelay: "1h" });
+    await run.cancel();
+    expect(await run.describe()).toMatchObject({ state: "cancelled" });
+  });
+});

@@ -18,7 +18,10 @@ export function explainRun(
       stuck.retryAt === null ? "it is being tried again" : `it is tried again in ${lasting(stuck.retryAt - now)}`;
     return `is stuck since ${lasting(now - stuck.since)} (${stuck.failure.type}: ${stuck.failure.message}); ${next}, and at once when a worker registers`;
   }
-  if (notBefore !== null) return `starts run ${record.attempt} of its retry policy in ${lasting(notBefore - now)}`;
+  if (notBefore !== null) {
+    const what = record.attempt === 1 ? "starts" : `starts run ${record.attempt} of its retry policy`;
+    return `${what} in ${lasting(notBefore - now)}`;
+  }
   const activation = taskOf(runId);
   if (activation !== undefined) return `has news for its code${standing(activation, explainTask)}`;
   const waits = waitsOf(record, now, explainTask, taskOf);

@@ -14,7 +14,7 @@ export interface RunStart {
   readonly memo: NamedValues;
   readonly searchAttributes: NamedValues;
   readonly attempt: number;
-  /** When its first activation may go out, for a retry. */
+  /** When its first activation may go out: of a delayed start, or of a retry. */
   readonly notBefore?: number;
   /** What the chain has cost so far. */
   readonly usage?: RunRecord["usage"];

@@ -156,7 +156,7 @@ export class Workflows {
   #open(workflow: TaskRecord, at: number): void {
     const runId = newRunId(this.#chance);
     const { spec } = workflow;
-    const { memo = {}, searchAttributes = {}, signal } = spec.run ?? {};
+    const { memo = {}, searchAttributes = {}, startDelayMs, signal } = spec.run ?? {};
     const { record, first } = newRun({
       spec: firstSpec(workflow, runId),
       runId,
@@ -165,6 +165,7 @@ export class Workflows {
       memo,
       searchAttributes,
       attempt: 1,
+      ...(startDelayMs === undefined ? {} : { notBefore: at + startDelayMs }),
       ...(signal === undefined ? {} : { signals: [{ ...signal, signalName: signal.name }] }),
     });
     this.#inbox.wake(this.#ledger.runs.start(record, first, at), at);
