@@ -36,11 +36,11 @@ async function main(): Promise<number> {
         rejections.push(body);
         tell(`rejected: ${body.reason}: "${body.preview}"`);
       });
-      fleet.listen(names.subjects.status("*"), Update, ({ body }) =>
+      fleet.listen(names.subjects.everyStatus, Update, ({ body }) =>
         tell(`${body.agent}: ${body.status}: ${body.findings}`),
       );
       const result = new Promise<Result>((resolve, reject) => {
-        fleet.listen(names.subjects.fixed("*"), Result, ({ body }) => resolve(body));
+        fleet.listen(names.subjects.everyFixed, Result, ({ body }) => resolve(body));
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
       });
 

@@ -11,10 +11,16 @@ export const consolidationBridge = defineBridge("overmind-consolidation", {
       task: (event) => ({
         taskId: taskIdOf(`consolidate-${event.eventId}`),
         type: `workflow:${consolidationName}`,
-        input: event,
+        input: withoutForeignMetadata(event),
       }),
       ack: "onEnded",
       maxConcurrent: 100,
     }),
   },
 });
+
+/** Metadata are the producer's: whole texts may be in them, and the input of a run has a limit. */
+function withoutForeignMetadata({ metadata, ...event }: ConsolidatedEvent): ConsolidatedEvent {
+  const mergedFrom = metadata?.["mergedFrom"];
+  return mergedFrom === undefined ? event : { ...event, metadata: { mergedFrom } };
+}

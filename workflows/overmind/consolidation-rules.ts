@@ -3,6 +3,7 @@
  * to be kept comes out.
  */
 import { z } from "zod";
+import { rememberedId } from "./bounded-names.js";
 import { type ConsolidatedEvent, instantOf, Tier } from "./messages.js";
 
 export const MemoryRecord = z.object({
@@ -52,7 +53,7 @@ export function consolidate(
   known: MemoryRecord | undefined,
   sources: readonly MemoryRecord[],
 ): Consolidation {
-  if (known !== undefined && (known.state !== "live" || known.events.includes(event.eventId))) {
+  if (known !== undefined && (known.state !== "live" || hasTakenIn(known, event))) {
     return { outcome: "unchanged", record: known };
   }
   const merged = merge(event, known, sources);
@@ -62,6 +63,11 @@ export function consolidate(
   return isWorthless
     ? { outcome: "expired", record: { ...merged, state: "expired" } }
     : { outcome: "kept", record: merged };
+}
+
+/** Whether the event is among the latest that went into it. */
+export function hasTakenIn({ events }: MemoryRecord, { eventId }: ConsolidatedEvent): boolean {
+  return events.includes(rememberedId(eventId));
 }
 
 /** The state of a memory that another one takes in. */
@@ -89,7 +95,7 @@ function merge(
     mergedInto: null,
     mergedFrom: [...(known?.mergedFrom ?? []), ...fresh.map(({ memoryId }) => memoryId)],
     updatedAt: Math.max(at, known?.updatedAt ?? 0),
-    events: [...(known?.events ?? []), event.eventId].slice(-EVENTS_KEPT),
+    events: [...(known?.events ?? []), rememberedId(event.eventId)].slice(-EVENTS_KEPT),
   };
 }
 

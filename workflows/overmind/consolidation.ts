@@ -5,7 +5,7 @@
  */
 import { ApplicationFailure, type WorkflowDefinition, workflow } from "perdure";
 import { z } from "zod";
-import { consolidate, MemoryRecord, retire } from "./consolidation-rules.js";
+import { consolidate, hasTakenIn, MemoryRecord, retire } from "./consolidation-rules.js";
 import type { MemoryStore } from "./memory-store.js";
 import { ConsolidatedEvent, type MemoryEvent } from "./messages.js";
 
@@ -46,7 +46,7 @@ export function consolidation({ store, announce }: ConsolidationParts): Workflow
         outcome === "unchanged" || (await ctx.step("write", () => store.write(record, known.revision))) === "written";
       if (!isWritten) continue;
       // Also where a worker has written it and died before that was recorded.
-      if (record.state === "expired" && record.events.includes(event.eventId)) {
+      if (record.state === "expired" && hasTakenIn(record, event)) {
         await ctx.step("announce", () => announceExpiry(announce, event, record));
       }
       return { outcome, memory: record };

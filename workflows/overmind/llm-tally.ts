@@ -1,4 +1,5 @@
 /** Requests to language models, counted for Prometheus since this process began; a scraper knows of restarts. */
+import { lineOf, OTHER } from "./bounded-names.js";
 import type { Family, Sample } from "./exposition.js";
 import type { LLMRequest } from "./messages.js";
 import { RecentIds } from "./recent-ids.js";
@@ -17,7 +18,7 @@ interface ModelTally {
 const LATENCY_BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 /** Names come from messages; a series for each must not fill a scraper's memory. */
 const MODELS_MAX = 200;
-const other = { provider: "(other)", model: "(other)" };
+const other = { provider: OTHER, model: OTHER };
 
 export class LlmTally {
   readonly #models = new Map<string, ModelTally>();
@@ -82,7 +83,8 @@ export class LlmTally {
     ];
   }
 
-  #tallyOf({ provider, model }: LLMRequest): ModelTally {
+  #tallyOf(request: LLMRequest): ModelTally {
+    const [provider, model] = [lineOf(request.provider), lineOf(request.model)];
     const isNew = !this.#models.has(JSON.stringify([provider, model]));
     const labels = isNew && this.#models.size >= MODELS_MAX ? other : { provider, model };
     const key = JSON.stringify([labels.provider, labels.model]);

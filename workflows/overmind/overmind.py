@@ -229,7 +229,11 @@ def consume(client, options):
         for message in messages:
             left -= 1
             shown = {"subject": message.subject, "sequence": message.sequence, "deliveries": message.deliveries}
-            print(json.dumps({**shown, "body": message.json()}), flush=True)
+            try:
+                shown["body"] = message.json()
+            except ValueError:
+                shown["text"] = message.data.decode("utf-8", "replace")
+            print(json.dumps(shown), flush=True)
             getattr(message, options.answer)()
 
 

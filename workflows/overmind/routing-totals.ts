@@ -1,5 +1,6 @@
 /** What the analysis of routing decisions adds up. Pure: totals and a batch go in, new totals come out. */
 import { z } from "zod";
+import { lineOf, OTHER } from "./bounded-names.js";
 import { percentile, withLatency } from "./latency-sketch.js";
 import { RoutingDecision, type RoutingKind, routingSubjects } from "./messages.js";
 import { RecentIds } from "./recent-ids.js";
@@ -38,7 +39,6 @@ export interface CountedMessage {
 
 /** Names come from messages, and the totals must fit into one stored value: further ones share this line. */
 const MODELS_MAX = 100;
-const OTHER_MODELS = "(other)";
 
 /** A message that is in the totals already changes nothing; neither does what it said, under another sequence. */
 export function withMessages(totals: RoutingTotals, messages: readonly CountedMessage[]): RoutingTotals {
@@ -57,7 +57,8 @@ export function withMessages(totals: RoutingTotals, messages: readonly CountedMe
     total += 1;
     const kind = kindOf(subject);
     if (kind === null) continue;
-    const name = models.has(body.selectedModel) || models.size < MODELS_MAX ? body.selectedModel : OTHER_MODELS;
+    const line = lineOf(body.selectedModel);
+    const name = models.has(line) || models.size < MODELS_MAX ? line : OTHER;
     models.set(name, withDecision(models.get(name) ?? noModelTotals, kind, body));
   }
   return {

@@ -47,8 +47,9 @@ export const overmind = defineTopology("overmind", {
       filterSubjects: ["routing.>"],
       ackPolicy: "explicit",
       maxDeliver: 5,
+      // Its batches of 1,000 are what its readers ask for. As a setting of the consumer (`max_batch`) it would have the
+      // server refuse members that make this consumer without it.
       ackWait: "60s",
-      maxBatch: 1_000,
     },
     "consolidation-consumer": {
       stream: "memory-events",

@@ -85,6 +85,23 @@ it("takes any text for an id", async () => {
   expect(await untilMemory("m-any")).toMatchObject({ mergedFrom: [strange] });
 });
 
+it("takes an event with more metadata than a run may be given", async () => {
+  await publishRaw({ eventId: "wordy", memoryId: "m-wordy", metadata: { content: "word ".repeat(100_000) } });
+
+  expect(await untilMemory("m-wordy")).toMatchObject({ events: ["wordy"] });
+});
+
+it("takes ids that are longer than a subject may be, and does not grow with them", async () => {
+  const [memoryId, eventId] = ["long memory ".repeat(500), "e".repeat(6_000)];
+  await publishRaw({ eventId, memoryId, accessCount: 1 });
+
+  expect(await untilMemory(memoryId)).toMatchObject({ memoryId, accessCount: 1 });
+  expect((await memory(memoryId))?.events.join("").length).toBeLessThan(100);
+  await publishRaw({ eventId, memoryId, accessCount: 7 });
+  await untilNothingLags();
+  expect(await memory(memoryId)).toMatchObject({ accessCount: 1 });
+});
+
 it("tells the platform of a memory that expired, once", async () => {
   const told = platform.old.nats.subscribe("memory.expired");
   await publishRaw({ eventId: "worthless", memoryId: "m-worthless", importance: 0.01 });

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { connectFleet, type Fleet } from "perdure/bridges";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { connect } from "../../../src/jetstream/connection.js";
 import { silentLogger } from "../../../src/logger.js";
 import { LatestDecisions } from "../../../workflows/overmind/latest-decisions.js";
 import { LLMRequest, MemoryEvent } from "../../../workflows/overmind/messages.js";
@@ -95,6 +96,17 @@ it("consumes what members in TypeScript publish, and acknowledges it", async () 
   ]);
   expect(LLMRequest.parse(printed[1]?.["body"])).toEqual(givenRequest());
   expect(await fleet.lag("llm-requests", "metrics-consumer")).toMatchObject({ pending: 0, ackPending: 0 });
+});
+
+it("goes on behind a message that is no JSON", async () => {
+  const options = { servers: server.url, token, name: "careless", logger: silentLogger };
+  const careless = await connect(options);
+  await careless.request("memory.consolidated", "{not json", { timeoutMs: 5_000 });
+  await careless.close();
+
+  const { status, printed } = await python(["consume", "memory-events", "consolidation-consumer"]);
+
+  expect({ status, printed }).toMatchObject({ status: 0, printed: [{ text: "{not json" }] });
 });
 
 it("is given again what it hands back, and never what it ends", async () => {

@@ -52,6 +52,17 @@ it("counts once what a producer tells twice, which a counter of sequences would 
   expect(reportOf(totals).models).toEqual(reportOf(withMessages(noTotals, messages)).models);
 });
 
+it.each(["__proto__", "m".repeat(500_000)])(
+  "counts what cannot head a line under another name: %.12s",
+  (selectedModel) => {
+    const totals = withMessages(noTotals, [{ sequence: 1, subject: selected, body: givenDecision({ selectedModel }) }]);
+    const stored = JSON.stringify(totals);
+
+    expect(stored.length).toBeLessThan(1_000);
+    expect(reportOf(RoutingTotals.parse(JSON.parse(stored))).models).toMatchObject([{ model: "(other)", selected: 1 }]);
+  },
+);
+
 it("stays in one stored value, whatever producers call their models", () => {
   const flood = Array.from({ length: 20_000 }, (_, index) => ({
     sequence: index + 1,

@@ -31,7 +31,6 @@ const consumers = {
       filter_subject: "routing.>",
       max_deliver: 5,
       ack_wait: seconds(60),
-      max_batch: 1_000,
     },
   },
   "memory-events": {

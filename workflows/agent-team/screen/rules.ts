@@ -79,6 +79,8 @@ export const rules: readonly Rule[] = [
   { id: "strong-hole", why: "wants a hole that no error is about", weight: 10, concepts: ["strongHole"] },
   { id: "unasked", why: "wants something done without asking anybody", weight: 4, concepts: ["unasked"] },
   { id: "exempt", why: "says that nothing has to be checked", weight: 6, concepts: ["exempt", "protection"], withinCharacters: 10 },
+  { id: "standing", why: "says what is to hold for errors to come", weight: 5, concepts: ["standing"] },
+  { id: "blind-trust", why: "wants something believed without a look", weight: 5, concepts: ["blindTrust"] },
   { id: "protection-off", why: "says that what protects is off", weight: 3, concepts: ["protection", "ended"], withinCharacters: 10 },
   { id: "favour", why: "asks for a favour as people do", weight: 5, concepts: ["favour"] },
   { id: "in-prose", why: "speaks of somebody who works by himself", weight: 3, concepts: ["inProse"] },

@@ -214,7 +214,8 @@ export const vocabulary = {
     words: [
       "you are (?:now|no longer|about to become|henceforth|hereby|going to (?:be|act))",
       "you're (?:now|no longer|going to (?:be|act))",
-      "you (?:will|shall|must|should|can) (?:now )?(?:be|become|act|behave|answer|respond|pretend|play|roleplay)",
+      // Programs say as whom they want to be run, or who may do something.
+      "you (?!must be (?:an? |the )?(?:root|superuser|admin(?:istrator)?|owner|member|maintainer)\\b)(?:will|shall|must|should|can) (?:now )?(?:be|become|act|behave|answer|respond|pretend|play|roleplay)",
       "(?:from|as of) (?:now|this (?:point|moment)|here)(?: on| onwards?| forward)?",
       "henceforth",
       "(?:continue|answer|respond|reply|speak|talk) as",
@@ -1184,6 +1185,26 @@ export const vocabulary = {
   },
   exempt: {
     words: ["exempt from", "(?:need|needs|require|requires) no", "(?:do not|does not|don't) need(?: any| a)?"],
+  },
+  /** Something is to hold beyond this one error, which no error can want. */
+  standing: {
+    words: [
+      "(?:remember|keep in mind|bear in mind|note|memori[sz]e|store|save|learn)(?: (?:this|that|it|down))? (?:for|in|into|to) (?:(?:all|every|any|each|your|the|long[ -]term|later|future|subsequent|coming|next) ){1,4}(?:tickets?|errors?|reports?|runs?|sessions?|tasks?|cases?|investigations?|conversations?|memory|memories|notes)",
+      "(?:for|in|on|with) (?:all|every|any|each) (?:later|future|subsequent|coming) (?:tickets?|errors?|reports?|runs?|sessions?|tasks?|cases?|investigations?|conversations?)",
+      "(?:new|revised|updated|changed|amended) (?:\\p{l}+ )?(?:policy|procedure|protocol|guidelines?|process)(?: (?:is|comes|takes))?(?:,| in)?(?: force| effect)? ?(?:effective|as of|from|since|starting)",
+      "(?:as of|effective|starting) (?:today|tomorrow|this morning)",
+      "from (?:today|tomorrow) (?:on|onwards?)",
+    ],
+  },
+  /** Somebody, or whatever comes, is to be believed without a look. */
+  blindTrust: {
+    words: [
+      "(?:is|are|be) (?:(?:always|to be|automatically|blindly) ){1,2}(?:trusted|approved|accepted|merged|believed)",
+      "wav(?:e|es|ing) (?:\\p{l}+ ){1,3}through",
+      "(?:through|merged?|approved?|accept(?:ed)?|changes|everything) (?:unread|sight unseen|without (?:a look|looking|reading))",
+      "(?:merged|approved|accepted|deployed|released) (?:with no|without(?: a| any)?) (?:reviews?|checks?)",
+      "(?:reviews?|checks?|approvals?)(?: \\p{l}+){0,4}? (?:is|are) (?:not|no longer) (?:required|needed|necessary)",
+    ],
   },
   /** A favour, as people ask for it. */
   favour: {
