@@ -3,7 +3,7 @@
  * tasks. Besides, what other dispatchers publish is listened to, so that it is seen as tasks of ours as well.
  */
 import { defineBridge, member, request, staticMember, taskIdOf } from "perdure/bridges";
-import { KnightResult, KnightTask, resultSubject, taskSubject } from "./messages.js";
+import { HeardResult, KnightTask, resultSubject, taskSubject } from "./messages.js";
 import { fleetAgents, KnightRequest, taskTypeOf, timeoutMsDefault } from "./tasks.js";
 import { fleetTopology, resultsStream } from "./topology.js";
 
@@ -43,7 +43,7 @@ export function fleetBridge(options: FleetBridgeOptions = {}) {
       answerWithinMs: ({ input }) => KnightRequest.parse(input).timeout_ms + graceMs,
       result: {
         from: { all: "fleet-a.results.>", subject: resultSubject, stream: resultsStream },
-        schema: KnightResult,
+        schema: HeardResult,
         foreignId: ({ task_id }) => task_id,
         outcome: (result) => {
           const { success, cost, tokens, model } = result;
@@ -59,7 +59,8 @@ export function fleetBridge(options: FleetBridgeOptions = {}) {
     topology: fleetTopology,
     requests: {
       dispatched: request({
-        from: { subject: "fleet-a.tasks.*.*" },
+        // An id may have dots.
+        from: { subject: "fleet-a.tasks.*.>" },
         schema: KnightTask,
         task: ({ task_id, domain, task, dispatched_by, metadata }) => ({
           taskId: taskIdOf(task_id),

@@ -15,6 +15,8 @@ export interface DispatcherOptions extends FleetBridgeOptions {
 }
 
 export interface Dispatcher {
+  /** Settles when it has ended; rejects where it ended by itself, as where another process took its place. */
+  readonly ended: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       ...(logger === undefined ? {} : { logger }),
     });
     return {
+      ended: briefings.closed,
       stop: async () => {
         await briefings.drain();
         await bridge.stop();

@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Fleet } from "perdure/bridges";
+import type { ConsumerLag, Fleet } from "perdure/bridges";
 import type { Log } from "./executor.js";
 import { SettingsError } from "./settings.js";
 
@@ -44,6 +44,8 @@ export interface HealthOptions {
   readonly fleet: Fleet;
   readonly stream: string;
   readonly consumer: string;
+  /** Of the consumer, asked with every ping. */
+  readonly lag: () => Promise<ConsumerLag>;
   /** Null: the usual one, or any other where that is taken. */
   readonly port: number | null;
   readonly counts: () => TaskCounts;
@@ -71,14 +73,14 @@ interface Ping {
 
 /** Pings once before it listens. */
 export async function startHealth(options: HealthOptions): Promise<Health> {
-  const { fleet, stream, consumer, log, pingIntervalMs = pingIntervalMsDefault } = options;
+  const { fleet, stream, consumer, lag, log, pingIntervalMs = pingIntervalMsDefault } = options;
   let last: Ping | null = null;
   let fault: string | null = null;
 
   const ping = async (): Promise<void> => {
     try {
       const pingMs = await fleet.ping();
-      const { pending, ackPending } = await fleet.lag(stream, consumer);
+      const { pending, ackPending } = await lag();
       last = { at: new Date(), pingMs, pending, ackPending };
       if (fault !== null) log.info({ ping_ms: pingMs }, "JetStream answers again");
       fault = null;

@@ -59,6 +59,18 @@ export const KnightResult = z.object({
 });
 export type KnightResult = z.infer<typeof KnightResult>;
 
+const amount = z.number().nonnegative();
+
+/** As it is heard: whoever did a task has done it, also where what it says of the cost cannot be read. */
+export const HeardResult = KnightResult.extend({
+  knight: z.string().catch("unknown"),
+  duration_ms: amount.catch(0),
+  cost: amount.catch(0),
+  tokens: z.object({ input: amount.catch(0), output: amount.catch(0) }).catch({ input: 0, output: 0 }),
+  model: z.string().catch("unknown"),
+  timestamp: Timestamp.catch(() => new Date().toISOString()),
+});
+
 export const taskSubject = (domain: string, taskId: string): string => `fleet-a.tasks.${domain}.${taskId}`;
 export const resultSubject = (taskId: string): string => `fleet-a.results.${taskId}`;
 

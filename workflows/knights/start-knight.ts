@@ -2,7 +2,8 @@
  * A knight: takes the tasks of its domains one at a time, acknowledged before anything is done with them, and publishes a
  * result for each. At most once: what a killed knight had in hand is not done again, by nobody.
  */
-import { connectFleet, type FleetOptions } from "perdure/bridges";
+import { PerdureError } from "perdure";
+import { type ConsumerLag, connectFleet, type FleetOptions } from "perdure/bridges";
 import { z } from "zod";
 import type { Executors, Log } from "./executor.js";
 import { type Health, startHealth } from "./health.js";
@@ -35,16 +36,27 @@ export interface KnightOptions {
 export async function startKnight(options: KnightOptions): Promise<Knight> {
   const { settings, executors, log } = options;
   const { name, subjects } = settings;
+  const topology = knightTopology(name, subjects);
   const fleet = await connectFleet({
     servers: settings.natsUrl,
     name,
-    topology: knightTopology(name, subjects),
+    topology,
     logger: options.connectionLogger,
   });
   const stopping = new AbortController();
   const { taskTimeoutMs } = settings;
   const work = new Work(fleet, { knight: name, executors, taskTimeoutMs, log, stopping: stopping.signal });
   let isDraining = false;
+  /** A server that came back without its data, or an operator, may have left the knight without its consumer. */
+  const lag = async (): Promise<ConsumerLag> => {
+    try {
+      return await fleet.lag(tasksStream, consumerOf(name));
+    } catch (error) {
+      if (isDraining || !(error instanceof PerdureError && error.code === "NOT_FOUND")) throw error;
+      await fleet.apply(topology);
+      return await fleet.lag(tasksStream, consumerOf(name));
+    }
+  };
   let health: Health | undefined;
   try {
     const started = await startHealth({
@@ -52,6 +64,7 @@ export async function startKnight(options: KnightOptions): Promise<Knight> {
       fleet,
       stream: tasksStream,
       consumer: consumerOf(name),
+      lag,
       port: settings.healthPort,
       counts: () => work.counts,
       isDraining: () => isDraining,

@@ -1,6 +1,7 @@
 /**
  * The dispatcher as a process: NATS_URL says where the server is, PERDURE_NAMESPACE which orchestrator ("mcp" by default).
- * Prints `ready tim` when it takes tasks, logs to stderr, drains on SIGTERM and Ctrl-C.
+ * Prints `ready tim` when it takes tasks, logs to stderr, drains on SIGTERM and Ctrl-C. Ends with status 1 when another
+ * process takes its place.
  */
 import { PerdureError } from "perdure";
 import { z } from "zod";
@@ -16,10 +17,14 @@ async function run(): Promise<void> {
   const { NATS_URL, PERDURE_NAMESPACE } = Environment.parse(process.env);
   const dispatcher = await startDispatcher({ servers: NATS_URL, namespace: PERDURE_NAMESPACE });
   process.stdout.write(`ready ${dispatcherName}\n`);
-  await new Promise<void>((resolve) => {
+  const told = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
-  await dispatcher.stop();
+  try {
+    await Promise.race([told, dispatcher.ended]);
+  } finally {
+    await dispatcher.stop();
+  }
 }
 
 try {

@@ -7,7 +7,7 @@ import { executeTask } from "./execution.js";
 import { type Executors, type Log, nothingSpent } from "./executor.js";
 import type { TaskCounts } from "./health.js";
 import { childLog } from "./json-log.js";
-import { KnightResult, type KnightTask, resultSubject } from "./messages.js";
+import { HeardResult, type KnightResult, type KnightTask, resultSubject } from "./messages.js";
 import { readTaskMessage } from "./task-message.js";
 import { resultsStream } from "./topology.js";
 
@@ -94,7 +94,7 @@ export class Work {
   /** The same id twice is the same task; a dispatcher that lost track may have sent it again. */
   async #hasResult(taskId: string): Promise<boolean> {
     try {
-      return (await this.#fleet.last(resultsStream, resultSubject(taskId), KnightResult)) !== undefined;
+      return (await this.#fleet.last(resultsStream, resultSubject(taskId), HeardResult)) !== undefined;
     } catch (error) {
       this.#options.log.warn({ task_id: taskId, why: messageOf(error) }, "cannot tell whether a task was done before");
       return false;

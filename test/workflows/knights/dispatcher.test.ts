@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from "vitest";
 import { silentLogger } from "../../../src/logger.js";
 import { replay } from "../../../src/testing/replay.js";
-import { dispatch } from "../../../workflows/knights/dispatcher.js";
+import { dispatch, startDispatcher } from "../../../workflows/knights/dispatcher.js";
 import type { Executors } from "../../../workflows/knights/executor.js";
 import { startKnight } from "../../../workflows/knights/start-knight.js";
 import { morningBriefing } from "../../../workflows/knights/workflows.js";
@@ -198,6 +198,42 @@ it("goes on when an old member says nonsense", async () => {
   knight.answer(handle.taskId);
 
   expect(await handle.wait()).toMatchObject({ state: "completed" });
+});
+
+it("takes the answer of a knight whose accounts it cannot read", async () => {
+  const knight = await OldKnight.join(fleet.raw, "galahad", "security");
+  const handle = await dispatch(fleet.client, { domain: "security", task: "Try", timeoutMs: 20_000 });
+  await knight.take();
+  knight.answer(handle.taskId, { cost: -1, tokens: null, model: undefined, duration_ms: "12", timestamp: "now" });
+
+  expect(await handle.wait()).toMatchObject({
+    state: "completed",
+    output: { knight: "galahad", result: "# Done\n\nAll is well.", cost: 0, tokens: { input: 0, output: 0 } },
+  });
+});
+
+it("sees a task of an old dispatcher whose id has dots", async () => {
+  const knight = await OldKnight.join(fleet.raw, "galahad", "security");
+  const old = new OldDispatcher(fleet.raw);
+  const named = { task_id: "security.2026.7", domain: "security", dispatched_by: "merlin" };
+  const timed = { timestamp: "2026-02-23T02:29:15.000Z", metadata: { priority: "normal", timeout_ms: 20_000 } };
+  await old.publish("security", named.task_id, JSON.stringify({ ...named, ...timed, task: "Try" }));
+  await knight.take();
+  const seen = await untilSome("it is seen", async () => {
+    const { tasks } = await fleet.client.list({ type: "knight:security" });
+    return tasks.find(({ taskId }) => taskId.startsWith("security-2026-7-"));
+  });
+  knight.answer("security.2026.7");
+
+  expect(await fleet.client.wait(seen.taskId)).toMatchObject({ state: "completed" });
+});
+
+it("says so when another dispatcher takes its place", async () => {
+  const { ended } = fleet.dispatcher;
+  const other = await startDispatcher({ servers: fleet.url, logger: silentLogger });
+  onTestFinished(() => other.stop());
+
+  await expect(ended).rejects.toMatchObject({ code: "AGENT_SUPERSEDED" });
 });
 
 it("joins a morning briefing of what answers, fails and is silent", async () => {

@@ -6,7 +6,7 @@ import type { KnightSettings } from "../../../workflows/knights/settings.js";
 import { type Knight, startKnight } from "../../../workflows/knights/start-knight.js";
 import { useNats } from "../../support/nats.js";
 import { RawNats } from "../../support/raw-nats.js";
-import { until, untilHolds } from "../../support/until.js";
+import { until, untilHolds, untilSome } from "../../support/until.js";
 import { answering, endless, givenLog, type LogEntry, spent } from "./given-task.js";
 import { askJetStream, configOf, messageCount, OldDispatcher, removeStreams, setUpStreams } from "./old-fleet.js";
 
@@ -326,6 +326,17 @@ it("publishes the result of a task that was in hand while the server was away", 
     last_by_subj: `fleet-a.results.${taskId}`,
   });
   expect(Buffer.from((stored["message"] as { data: string }).data, "base64").toString()).toContain("# Done");
+});
+
+it("makes its consumer again where it was deleted", async () => {
+  await start({ security: answering("# Done") });
+  await askJetStream(raw, "STREAM.DELETE.fleet_a_tasks", {});
+  await setUpStreams(raw);
+
+  const taskId = await dispatcher.dispatch("security");
+  const result = await untilSome("it is done", () => dispatcher.resultsOf(taskId)[0], { deadlineMs: 20_000 });
+
+  expect(result).toMatchObject({ success: true });
 });
 
 it("tells over HTTP how it is", async () => {
