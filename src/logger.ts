@@ -52,6 +52,7 @@ export const logFields = {
   host: "that is listened on",
   port: "that is listened on",
   bridge: "the bridge, to a foreign fleet",
+  foreignId: "by which the fleet knows the task",
   // How much.
   deliveries: "how often a consumer has delivered the message",
   sequence: "in the journal for a decision, in its stream for a result",

@@ -14,20 +14,23 @@ export interface Answers {
   find(foreignId: string): Promise<MemberOutcome | undefined>;
 }
 
-interface Waiting {
-  take(outcome: MemberOutcome): void;
-}
+/** A fleet may answer two tasks at once, and an attempt may begin before the one it follows has quite ended. */
+type Waiters = Set<(outcome: MemberOutcome) => void>;
+
+/** An answer that cannot be looked up is looked up again after so long: a server that has just come back is not ready yet. */
+const LOOK_UP_AGAIN_MS = 1_000;
 
 export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger): Promise<Answers> {
-  const waiting = new Map<string, Waiting>();
+  const waiting = new Map<string, Waiters>();
   const { from, schema } = rule.result;
   const idOf = ({ body, subject }: Received<unknown>): string => rule.result.foreignId(body, subject);
 
   /** Whether somebody waited for it. */
   const take = (message: Received<unknown>): boolean => {
-    const waiter = waiting.get(idOf(message));
-    waiter?.take(rule.result.outcome(message.body));
-    return waiter !== undefined;
+    const waiters = waiting.get(idOf(message));
+    if (waiters === undefined) return false;
+    answer(waiters, rule.result.outcome(message.body));
+    return true;
   };
 
   const find = async (foreignId: string): Promise<MemberOutcome | undefined> => {
@@ -38,7 +41,9 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
 
   if ("subject" in from) {
     fleet.listen(from.all, schema, take);
-    fleet.onReconnected(() => void lookUpAll());
+    fleet.onReconnected(() => {
+      for (const id of waiting.keys()) void lookUp(id);
+    });
   } else {
     await fleet.consume({
       ...from,
@@ -52,14 +57,16 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
     });
   }
 
-  async function lookUpAll(): Promise<void> {
-    for (const [foreignId, waiter] of waiting) {
-      try {
-        const outcome = await find(foreignId);
-        if (outcome !== undefined) waiter.take(outcome);
-      } catch (error) {
-        logger.warn({ err: error }, "an answer cannot be looked up now; it is looked up after the next reconnect");
-      }
+  /** What was said meanwhile was missed, so it has to be found, however long that takes. */
+  async function lookUp(foreignId: string): Promise<void> {
+    const waiters = waiting.get(foreignId);
+    if (waiters === undefined || !fleet.isConnected) return;
+    try {
+      const outcome = await find(foreignId);
+      if (outcome !== undefined) answer(waiters, outcome);
+    } catch (error) {
+      logger.warn({ foreignId, err: error }, "an answer cannot be looked up now; it is tried again");
+      setTimeout(() => void lookUp(foreignId), LOOK_UP_AGAIN_MS).unref();
     }
   }
 
@@ -67,22 +74,27 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
     find,
     await: (foreignId, signal) =>
       new Promise<MemberOutcome>((resolve, reject) => {
+        const waiters: Waiters = waiting.get(foreignId) ?? new Set();
         const end = (): void => {
-          waiting.delete(foreignId);
+          waiters.delete(take);
+          if (waiters.size === 0) waiting.delete(foreignId);
           signal.removeEventListener("abort", onAbort);
+        };
+        const take = (outcome: MemberOutcome): void => {
+          end();
+          resolve(outcome);
         };
         const onAbort = (): void => {
           end();
           reject(signal.reason);
         };
-        waiting.set(foreignId, {
-          take: (outcome) => {
-            end();
-            resolve(outcome);
-          },
-        });
+        waiting.set(foreignId, waiters.add(take));
         if (signal.aborted) onAbort();
         else signal.addEventListener("abort", onAbort, { once: true });
       }),
   };
+}
+
+function answer(waiters: Waiters, outcome: MemberOutcome): void {
+  for (const take of [...waiters]) take(outcome);
 }

@@ -5,9 +5,11 @@
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
 import type { Schema } from "../workflow/standard-schema.js";
-import { type Consumption, type ConsumptionParts, type HandlingContext, storedOf } from "./consumption.js";
+import { type Consumption, type ConsumptionParts, type HandlingContext, holdCount, storedOf } from "./consumption.js";
 import { decodeBody } from "./foreign-body.js";
+import { GivenUpError } from "./given-up-error.js";
 import { type Received, received } from "./received.js";
+import { untilAborted } from "./until-aborted.js";
 
 export interface BatchOptions<T> {
   readonly stream: string;
@@ -17,7 +19,7 @@ export interface BatchOptions<T> {
   readonly size: number;
   /** How long a first message waits for others; default 1,000. */
   readonly waitMs?: number | undefined;
-  /** In the order of the stream, redelivered ones among them. If it throws, all of them are delivered again. */
+  /** In the order of the stream, redelivered ones among them. If it throws, all of them are delivered again; or none, if it is a `GivenUpError`. */
   handle(messages: readonly Received<T>[], context: HandlingContext): Promise<void> | void;
 }
 
@@ -40,8 +42,9 @@ export class BatchConsumption<T> implements Consumption {
   #consumer: DurableConsumer | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** @throws as `DurableConsumer.start` does */
+  /** @throws PerdureError USAGE for a `size` that holds nothing; as `DurableConsumer.start` does */
   static async start<T>(parts: ConsumptionParts, options: BatchOptions<T>): Promise<BatchConsumption<T>> {
+    holdCount("size", options.size, options);
     const consumption = new BatchConsumption(parts, options);
     consumption.#consumer = await DurableConsumer.start(parts.connection, {
       stream: options.stream,
@@ -97,19 +100,24 @@ export class BatchConsumption<T> implements Consumption {
       if (body.ok) readable.push({ held, message: received(held.delivery, body.value, storedOf(held.delivery)) });
       else settling.push(settlement.undecodable(held.delivery, body.reason));
     }
-    try {
-      if (readable.length > 0) {
-        await this.#options.handle(
-          readable.map(({ message }) => message),
-          { signal: this.#abort.signal },
-        );
-      }
-      settling.push(...readable.map(({ held }) => settlement.acknowledge(held.delivery)));
-    } catch (error) {
-      settling.push(...readable.map(({ held }) => settlement.failed(held.delivery, error, held.rules)));
-    }
+    const settle = await this.#outcomeOf(readable.map(({ message }) => message));
+    settling.push(...readable.map(({ held }) => settle(held)));
     await Promise.all(settling);
     for (const { release } of batch) release();
+  }
+
+  /** What becomes of each message of a batch. */
+  async #outcomeOf(messages: readonly Received<T>[]): Promise<(held: Held) => Promise<unknown>> {
+    const { settlement } = this.#parts;
+    const { signal } = this.#abort;
+    try {
+      if (messages.length > 0) await untilAborted(() => this.#options.handle(messages, { signal }), signal);
+      return ({ delivery }) => settlement.acknowledge(delivery);
+    } catch (error) {
+      if (signal.aborted) return async ({ delivery }) => settlement.handBack(delivery);
+      if (error instanceof GivenUpError) return ({ delivery }) => settlement.refused(delivery, error.message);
+      return ({ delivery, rules }) => settlement.failed(delivery, error, rules);
+    }
   }
 
   async #stop(patienceMs: number): Promise<void> {

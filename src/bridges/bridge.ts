@@ -121,7 +121,7 @@ export type MemberOutcome =
 /**
  * Where answers come from. By subject: heard as they are published, and looked up in `stream` after a time of not hearing.
  * By consumer: acknowledged when a task of ours took it; what no task waits for is delivered again, up to the consumer's
- * limit, and then a dead letter.
+ * limit, and then a dead letter: the limit must outlast a restart of the bridge.
  */
 export type AnswerSource =
   | {

@@ -5,7 +5,7 @@
  */
 
 import { setMaxListeners } from "node:events";
-import { Deferred } from "../deferred.js";
+import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
@@ -15,6 +15,7 @@ import { type BodyFormat, decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
 import { type Received, received } from "./received.js";
 import { placeOf, type Settlement } from "./settlement.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** `onReceipt`: at most once. `onHandled`: at least once. */
 export type AckRule = "onReceipt" | "onHandled";
@@ -49,6 +50,8 @@ export interface Consumption {
 }
 
 const PATIENCE_MS = 30_000;
+/** What is acknowledged comes to nobody else: it has so long in any case. */
+const PATIENCE_AFTER_RECEIPT_MS = 5_000;
 
 export interface ConsumptionParts {
   readonly connection: Connection;
@@ -59,6 +62,7 @@ export interface ConsumptionParts {
 interface Given {
   readonly delivery: Delivery;
   readonly rules: ConsumerRules;
+  readonly release: () => void;
 }
 
 export class MessageConsumption<T> implements Consumption {
@@ -66,22 +70,22 @@ export class MessageConsumption<T> implements Consumption {
   readonly #parts: ConsumptionParts;
   readonly #maxConcurrent: number;
   readonly #inHand = new Set<Promise<void>>();
-  /** A push consumer may send more than can be handled at a time. */
+  /** A push consumer may send more than can be handled at a time; it is told that they are here. */
   readonly #waiting: Given[] = [];
   readonly #abort = new AbortController();
-  readonly #aborted = new Deferred<never>();
   #consumer: DurableConsumer | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** @throws as `DurableConsumer.start` does */
+  /** @throws PerdureError USAGE for a `maxConcurrent` that takes nothing; as `DurableConsumer.start` does */
   static async start<T>(parts: ConsumptionParts, options: ConsumeOptions<T>): Promise<MessageConsumption<T>> {
+    holdCount("maxConcurrent", options.maxConcurrent ?? 1, options);
     const consumption = new MessageConsumption(parts, options);
     consumption.#consumer = await DurableConsumer.start(parts.connection, {
       stream: options.stream,
       consumer: options.consumer,
       logger: parts.logger,
       free: () => consumption.#free(),
-      onDelivery: (delivery, rules) => consumption.#take({ delivery, rules }),
+      onDelivery: (delivery, rules) => consumption.#take(delivery, rules),
     });
     return consumption;
   }
@@ -103,8 +107,8 @@ export class MessageConsumption<T> implements Consumption {
     return this.#maxConcurrent - this.#inHand.size - this.#waiting.length;
   }
 
-  #take(given: Given): void {
-    this.#waiting.push(given);
+  #take(delivery: Delivery, rules: ConsumerRules): void {
+    this.#waiting.push({ delivery, rules, release: this.#parts.settlement.hold(delivery, rules) });
     this.#next();
   }
 
@@ -113,6 +117,7 @@ export class MessageConsumption<T> implements Consumption {
       const given = this.#waiting.shift();
       if (given === undefined) break;
       const handled = this.#handle(given).finally(() => {
+        given.release();
         this.#inHand.delete(handled);
         this.#next();
         this.#consumer?.askForMore();
@@ -123,49 +128,63 @@ export class MessageConsumption<T> implements Consumption {
 
   async #handle({ delivery, rules }: Given): Promise<void> {
     const { schema, format, ack, handle } = this.#options;
-    const { settlement, logger } = this.#parts;
+    const { settlement } = this.#parts;
     const body = decodeBody(schema, delivery.data, format);
     if (!body.ok) return settlement.undecodable(delivery, body.reason);
     const message = received(delivery, body.value, storedOf(delivery));
-    const context = { signal: this.#abort.signal };
-    if (ack === "onReceipt") {
-      // Unconfirmed, it may come again; handling it now as well could be twice.
-      if (!(await settlement.acknowledge(delivery))) return;
-      try {
-        await handle(message, context);
-      } catch (error) {
-        logger.error(
-          { ...placeOf(delivery), err: error },
-          "handling a message failed; it was acknowledged and is gone",
-        );
-      }
-      return;
-    }
-    const release = settlement.hold(delivery, rules);
+    const { signal } = this.#abort;
+    const handling = () => untilAborted(() => handle(message, { signal }), signal);
+    if (ack === "onReceipt") return this.#handleOnce(delivery, rules, handling);
     try {
-      // What does not listen to the signal is not waited for either.
-      await Promise.race([handle(message, context), this.#aborted.promise]);
-      await settlement.acknowledge(delivery);
+      await handling();
     } catch (error) {
-      if (this.#abort.signal.aborted) settlement.handBack(delivery);
+      if (signal.aborted) settlement.handBack(delivery);
       else if (error instanceof GivenUpError) await settlement.refused(delivery, error.message);
       else await settlement.failed(delivery, error, rules);
-    } finally {
-      release();
+      return;
+    }
+    await settlement.acknowledge(delivery);
+  }
+
+  async #handleOnce(delivery: Delivery, { maxDeliver }: ConsumerRules, handling: () => Promise<void>): Promise<void> {
+    const isConfirmed = await this.#parts.settlement.acknowledge(delivery);
+    // Unconfirmed, it may come again, and handling it now as well could be twice; the last time it cannot.
+    if (!isConfirmed && delivery.deliveryCount !== maxDeliver) return;
+    try {
+      await handling();
+    } catch (error) {
+      this.#parts.logger.error(
+        { ...placeOf(delivery), err: error },
+        "handling a message failed; it was acknowledged and is gone",
+      );
     }
   }
 
   async #stop(patienceMs: number): Promise<void> {
     await this.#consumer?.stop();
-    for (const { delivery } of this.#waiting.splice(0)) this.#parts.settlement.handBack(delivery);
-    const timer = setTimeout(() => {
-      const reason = new Error("the consumption was stopped");
-      this.#abort.abort(reason);
-      this.#aborted.reject(reason);
-    }, patienceMs);
+    for (const { delivery, release } of this.#waiting.splice(0)) {
+      release();
+      this.#parts.settlement.handBack(delivery);
+    }
+    const patience = this.#options.ack === "onReceipt" ? Math.max(patienceMs, PATIENCE_AFTER_RECEIPT_MS) : patienceMs;
+    const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patience);
     await Promise.all(this.#inHand);
     clearTimeout(timer);
   }
+}
+
+/** @throws PerdureError USAGE: with none at a time nothing would ever be handled, and nothing would say so. */
+export function holdCount(
+  what: string,
+  count: number,
+  of: { readonly stream: string; readonly consumer: string },
+): void {
+  if (Number.isSafeInteger(count) && count > 0) return;
+  throw new PerdureError(
+    "USAGE",
+    `Consumer ${of.consumer} of stream ${of.stream} cannot be consumed with a ${what} of ${count}; nothing was. It takes a whole number above 0.`,
+    { details: { stream: of.stream, consumer: of.consumer, [what]: count } },
+  );
 }
 
 export const storedOf = ({ stream, sequence, deliveryCount, storedAt }: Delivery) => ({

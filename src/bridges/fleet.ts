@@ -9,7 +9,9 @@ import { type ConnectionOptions, connectionOptionsOf } from "../jetstream/connec
 import { publishAcked } from "../jetstream/publisher.js";
 import {
   type ConsumerLag,
+  type ConsumerSetup,
   consumerLag,
+  consumerSetups,
   lastMessage,
   pingJetStream,
   purgeStream,
@@ -56,6 +58,8 @@ export interface Published {
 
 export interface Fleet {
   readonly name: string;
+  /** Of the dead letters, and of what a bridge says by itself. */
+  readonly namespace: string;
   readonly url: string;
   /** False while the connection is lost and tries to come back. */
   readonly isConnected: boolean;
@@ -83,6 +87,8 @@ export interface Fleet {
   consumeBatches<T>(options: BatchOptions<T>): Promise<Consumption>;
   /** @throws PerdureError NOT_FOUND */
   lag(stream: string, consumer: string): Promise<ConsumerLag>;
+  /** The consumers of a stream, whoever made them. @throws PerdureError NOT_FOUND where there is no such stream */
+  consumers(stream: string): Promise<readonly ConsumerSetup[]>;
   /** @throws PerdureError NOT_FOUND */
   streamState(stream: string): Promise<StreamState>;
   /** The last message on a subject; undefined where there is none, or it does not fit the schema. */
@@ -133,21 +139,21 @@ export async function connectFleet(options: FleetOptions): Promise<Fleet> {
 
 class ConnectedFleet implements Fleet {
   readonly name: string;
+  readonly namespace: Namespace;
   readonly deadLetters: DeadLetterBox;
   readonly #connection: Connection;
-  readonly #namespace: Namespace;
   readonly #logger: Logger;
   readonly #unreadable: SampledLog;
   readonly #clock: Clock = systemClock;
   readonly #consumptions = new Set<Consumption>();
-  /** One for each stream that is consumed with dead letters. */
+  /** One for each consumer that is consumed with dead letters, by `<stream>/<consumer>`. */
   readonly #watches = new Map<string, Promise<Consumption>>();
   #closed: Promise<void> | undefined;
 
   constructor(connection: Connection, parts: { name: string; namespace: Namespace; logger: Logger }) {
     this.name = parts.name;
+    this.namespace = parts.namespace;
     this.#connection = connection;
-    this.#namespace = parts.namespace;
     this.#logger = parts.logger;
     this.#unreadable = new SampledLog(parts.logger, "warn", "a message does not fit its schema; it is left out");
     this.deadLetters = new DeadLetterBox(connection, parts.namespace);
@@ -196,17 +202,21 @@ class ConnectedFleet implements Fleet {
 
   async consume<T>(options: ConsumeOptions<T>): Promise<Consumption> {
     const keep = options.deadLetters !== "none";
-    if (keep) await this.#watch(options.stream);
+    if (keep) await this.#keepLetters(options);
     return this.#started(MessageConsumption.start(this.#parts(keep ? this.deadLetters : undefined), options));
   }
 
   async consumeBatches<T>(options: BatchOptions<T>): Promise<Consumption> {
-    await this.#watch(options.stream);
+    await this.#keepLetters(options);
     return this.#started(BatchConsumption.start(this.#parts(this.deadLetters), options));
   }
 
   lag(stream: string, consumer: string): Promise<ConsumerLag> {
     return consumerLag(this.#connection, stream, consumer);
+  }
+
+  consumers(stream: string): Promise<readonly ConsumerSetup[]> {
+    return consumerSetups(this.#connection, stream);
   }
 
   streamState(stream: string): Promise<StreamState> {
@@ -245,21 +255,16 @@ class ConnectedFleet implements Fleet {
     return this.#closed;
   }
 
-  async #watch(stream: string): Promise<void> {
-    let watch = this.#watches.get(stream);
+  /** What cannot be kept is known before the first message that has to be. */
+  async #keepLetters({ stream, consumer }: { readonly stream: string; readonly consumer: string }): Promise<void> {
+    await this.deadLetters.open(this.#logger);
+    const name = `${stream}/${consumer}`;
+    let watch = this.#watches.get(name);
     if (watch === undefined) {
-      watch = watchExhausted(stream, {
-        connection: this.#connection,
-        namespace: this.#namespace,
-        deadLetters: this.deadLetters,
-        clock: this.#clock,
-        logger: this.#logger,
-      });
-      this.#watches.set(stream, watch);
-      await this.#started(watch).catch((error: unknown) => {
-        this.#watches.delete(stream);
-        throw error;
-      });
+      const [connection, deadLetters, clock, logger] = [this.#connection, this.deadLetters, this.#clock, this.#logger];
+      watch = this.#started(watchExhausted({ stream, consumer }, { connection, deadLetters, clock, logger }));
+      this.#watches.set(name, watch);
+      watch.catch(() => this.#watches.delete(name));
     }
     await watch;
   }

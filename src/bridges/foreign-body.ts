@@ -17,8 +17,15 @@ export function decodeBody<T>(schema: Schema<unknown, T>, data: Uint8Array, form
   } catch (cause) {
     return { ok: false, reason: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` };
   }
-  const checked = check(schema, value);
-  return checked.ok
-    ? { ok: true, value: checked.value as T }
-    : { ok: false, reason: `does not fit its schema: ${checked.message}` };
+  try {
+    const checked = check(schema, value);
+    if (checked.ok) return { ok: true, value: checked.value as T };
+    return { ok: false, reason: `does not fit its schema: ${checked.message}` };
+  } catch (thrown) {
+    // A refinement or transform of it that did not expect such a value.
+    return {
+      ok: false,
+      reason: `makes its schema throw: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+    };
+  }
 }

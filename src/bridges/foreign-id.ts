@@ -19,4 +19,5 @@ export function taskIdOf(foreignId: string): string {
 }
 
 /** What is replayed from the dead letters is done anew, so it is another task. */
-export const replayedId = (taskId: string, replay: number): string => (replay === 0 ? taskId : `${taskId}-r${replay}`);
+export const replayedId = (taskId: string, replay: number): string =>
+  replay === 0 ? taskId : taskIdOf(`${taskId}-r${replay}`);

@@ -1,6 +1,6 @@
 /** What a program imports to belong to a foreign fleet, or to make one part of Perdure: members, bridges, dead letters. */
 
-export type { ConsumerLag, StreamState } from "../jetstream/stream-access.js";
+export type { ConsumerLag, ConsumerSetup, StreamState } from "../jetstream/stream-access.js";
 export type { BatchOptions } from "./batch-consumption.js";
 export {
   type AnnouncedMembers,

@@ -18,6 +18,9 @@ export interface MemberParts {
   readonly logger: Logger;
 }
 
+/** A timer that is set to more fires at once; 24 days are as good as for ever. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** Left with the orchestrator for the attempt that follows a lost one: before a request goes out, and when a stream has it. */
 interface Left {
   readonly sent: boolean;
@@ -49,13 +52,17 @@ export async function runAtMember(
   // Whether it is waited for below or not: an abort while the request goes out is no unhandled rejection.
   answered.catch(() => undefined);
   const withinMs = parts.rule.answerWithinMs?.(task);
-  const timer = withinMs === undefined ? undefined : setTimeout(() => patience.abort(silent(task, withinMs)), withinMs);
+  const timer =
+    withinMs === undefined || withinMs > TIMER_MS_MAX
+      ? undefined
+      : setTimeout(() => patience.abort(silent(task, withinMs)), withinMs);
   let report: Left & { readonly progress?: unknown } = leftBefore(context);
   const tell = (more: Partial<typeof report>): void => {
     report = { ...report, ...more };
     context.progress(report);
   };
-  parts.news.set(foreignId, (progress) => tell({ progress }));
+  const hear = (progress: unknown): void => tell({ progress });
+  parts.news.set(foreignId, hear);
   try {
     const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
     if (earlier !== undefined) return outputOf(earlier, context);
@@ -68,7 +75,8 @@ export async function runAtMember(
     throw error;
   } finally {
     clearTimeout(timer);
-    parts.news.delete(foreignId);
+    // The next attempt may listen already.
+    if (parts.news.get(foreignId) === hear) parts.news.delete(foreignId);
     // Ends the waiting of an attempt that ended otherwise.
     patience.abort(new Error("the attempt is over"));
   }

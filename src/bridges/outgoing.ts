@@ -38,7 +38,9 @@ export async function sendOutgoing(fleet: Fleet, outgoing: Outgoing, sentFor: Se
     return;
   }
   const part = sentFor.part === undefined ? "" : `:${sentFor.part}`;
-  await fleet.publish(subject, body, { messageId: messageId ?? `${sentFor.taskId}${part}`, headers });
+  // Two namespaces may have tasks of one id, and one fleet.
+  const ownId = `${fleet.namespace}:${sentFor.taskId}${part}`;
+  await fleet.publish(subject, body, { messageId: messageId ?? ownId, headers });
 }
 
 /** Of a foreign message; undefined where there is none that can be gone on with. */

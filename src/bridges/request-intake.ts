@@ -1,5 +1,5 @@
 /** Foreign requests into tasks of ours: screened, submitted, and answered by the rule. */
-
+import { randomUUID } from "node:crypto";
 import type { Client } from "../client/client.js";
 import type { EndedTask } from "../client/task-outcome.js";
 import { PerdureError } from "../errors.js";
@@ -69,7 +69,8 @@ async function take(
   const screening = await rule.screen?.(message.body, message);
   if (screening?.verdict === "rejected") {
     if (screening.publish === undefined) return;
-    await sendOutgoing(fleet, screening.publish, { taskId: rejectedId(message), traceparent, part: "rejected" });
+    const sentFor = { taskId: rejectedId(message), traceparent, part: `${bridge}-${name}-rejected` };
+    await sendOutgoing(fleet, screening.publish, sentFor);
     return;
   }
   const requested = rule.task(message.body, message);
@@ -123,5 +124,6 @@ function placeId({ stored, subject }: Received<unknown>): string {
   throw new GivenUpError(`The request on ${subject} has no id, and lies in no stream that would give it one.`);
 }
 
+/** What lies nowhere comes once, and two that look alike are two. */
 const rejectedId = ({ stored }: Received<unknown>): string =>
-  stored === undefined ? "screened" : taskIdOf(`${stored.stream}-${stored.sequence}`);
+  stored === undefined ? `screened-${randomUUID()}` : taskIdOf(`${stored.stream}-${stored.sequence}`);

@@ -41,7 +41,10 @@ export interface RunningBridge {
   readonly client: Client;
   /** Asks the server now. @throws PerdureError where it does not answer */
   health(): Promise<BridgeHealth>;
-  /** Takes no more requests and hands back what is in hand, so that the next process goes on with it. */
+  /**
+   * Takes no more requests and hands back what is in hand, so that the next process goes on with it. A bridge whose id
+   * another process took stops by itself.
+   */
   stop(): Promise<void>;
 }
 
@@ -65,6 +68,13 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
     logger,
   });
   const stops: (() => Promise<unknown>)[] = [() => fleet.close()];
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= runInOrder([() => fleet.stopConsuming(STOP_PATIENCE_MS), ...stops]);
+    return stopped;
+  };
+  const stopUnasked = (): Promise<void> =>
+    stop().catch((fault: unknown) => logger.error({ err: fault }, "a bridge could not be stopped in order"));
   try {
     const client = await connectClient({ ...agentOptions, name: `bridge ${bridge.name}`, logger });
     stops.unshift(() => client.close());
@@ -88,33 +98,37 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
       metrics: () => figures.latest(),
       logger,
     });
-    // A process that took its id goes on with everything; this one only ends.
-    own.closed.catch((error: unknown) => logger.error({ err: error }, "the bridge's agent ended"));
-    await own.start();
     stops.unshift(() => own.stop());
+    await own.start();
     for (const [name, rule] of Object.entries(bridge.declared.requests ?? {})) await startIntake(name, rule, parts);
-    stops.unshift(() => fleet.stopConsuming(STOP_PATIENCE_MS));
     // Whoever knows that the bridge runs may speak to it.
     await fleet.flush();
-    let stopped: Promise<void> | undefined;
+    // Of two that go on, one would be given the answers that the other waits for.
+    own.closed.catch((error: unknown) => {
+      logger.error(
+        { err: error },
+        "the bridge's agent ended, and the bridge stops; a process that took its id goes on",
+      );
+      void stopUnasked();
+    });
     return {
       name: bridge.name,
       fleet,
       client,
       health: () => healthOf(bridge, fleet),
-      stop: () => {
-        stopped ??= runInOrder(stops);
-        return stopped;
-      },
+      stop,
     };
   } catch (error) {
-    await runInOrder(stops);
+    await stopUnasked();
     throw error;
   }
 }
 
+/** All of them, whatever fails: nothing is left open. @throws the first fault */
 async function runInOrder(stops: readonly (() => Promise<unknown>)[]): Promise<void> {
-  for (const stop of stops) await stop();
+  const faults: unknown[] = [];
+  for (const stop of stops) await stop().catch((fault: unknown) => faults.push(fault));
+  if (faults.length > 0) throw faults[0];
 }
 
 function publishing(fleet: Fleet, rule: AnyPublication): TaskHandler {

@@ -21,6 +21,8 @@ const RETRY_DELAY_MS_FIRST = 500;
 const RETRY_DELAY_MS_MAX = 30_000;
 /** Of the wait for an acknowledgement: two may be lost on the way before a message counts as abandoned. */
 const WORKING_SHARE = 3;
+/** So often at least: somebody may shorten the wait meanwhile, and no timer is set to more than 24 days. */
+const WORKING_INTERVAL_MS_MAX = 10_000;
 
 export class Settlement {
   readonly #options: SettlementOptions;
@@ -31,7 +33,8 @@ export class Settlement {
 
   /** Tells the server that the message is in hand, until the returned function is called. */
   hold(delivery: Delivery, { ackWaitMs }: ConsumerRules): () => void {
-    const timer = setInterval(() => this.#working(delivery), Math.max(1, ackWaitMs / WORKING_SHARE));
+    const intervalMs = Math.min(WORKING_INTERVAL_MS_MAX, Math.max(1, ackWaitMs / WORKING_SHARE));
+    const timer = setInterval(() => this.#working(delivery), intervalMs);
     timer.unref();
     return () => clearInterval(timer);
   }
@@ -84,7 +87,7 @@ export class Settlement {
     const { deadLetters, clock, logger } = this.#options;
     try {
       await deadLetters?.open(logger);
-      await deadLetters?.keep(delivery, reason, why, clock.now());
+      await deadLetters?.keep(delivery, { reason, why, failedAt: clock.now() }, logger);
     } catch (error) {
       logger.error(
         { ...placeOf(delivery), err: error },

@@ -90,7 +90,14 @@ export function admit(
   };
 }
 
-const runOnlyFields = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "startDelayMs", "signal"] as const;
+const runOnlyFields = [
+  "idReusePolicy",
+  "idConflictPolicy",
+  "memo",
+  "searchAttributes",
+  "startDelayMs",
+  "signal",
+] as const;
 
 /** What is said of runs would be lost on a task. */
 function misplacedField(request: SubmissionRequest): Refusal | null {

@@ -8,7 +8,7 @@ import type { BucketDeclaration, ConsumerDeclaration, StreamDeclaration } from "
 import { allKeysOf, streamOfBucket } from "./bucket-names.js";
 import type { SettingChange, TopologyChange } from "./topology-change.js";
 
-export type StreamFields = Partial<StreamConfig> & Pick<StreamConfig, "name" | "subjects" | "storage" | "discard">;
+export type StreamFields = Partial<StreamConfig> & Pick<StreamConfig, "name" | "subjects" | "storage">;
 
 /** Null: it must have none. */
 export interface ConsumerFields
@@ -20,15 +20,15 @@ export interface ConsumerFields
 }
 
 export function streamFields(name: string, declared: StreamDeclaration): StreamFields {
-  const { maxAge, duplicateWindow, storage = "file", discard = "old" } = declared;
+  const { maxAge, duplicateWindow, storage = "file" } = declared;
   return {
     name,
     subjects: [...declared.subjects],
     retention: declared.retention,
     storage,
-    discard,
     ...given({
       description: declared.description,
+      discard: declared.discard,
       num_replicas: declared.replicas,
       max_age: nanosOf(maxAge),
       max_bytes: declared.maxBytes,

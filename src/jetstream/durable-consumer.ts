@@ -100,12 +100,7 @@ export class DurableConsumer {
     });
   }
 
-  private constructor(
-    connection: Connection,
-    options: DurableConsumerOptions,
-    rules: ConsumerRules,
-    giving: Giving,
-  ) {
+  private constructor(connection: Connection, options: DurableConsumerOptions, rules: ConsumerRules, giving: Giving) {
     const { push } = giving;
     this.#rules = rules;
     this.#connection = connection;

@@ -29,6 +29,17 @@ export interface ConsumerLag {
   readonly ackFloor: { readonly streamSequence: number; readonly consumerSequence: number };
 }
 
+/** What can be known of a consumer before joining it. */
+export interface ConsumerSetup {
+  readonly name: string;
+  /** `>` for every message of the stream. */
+  readonly filterSubjects: readonly string[];
+  /** Where a push consumer delivers; undefined for one that is asked for messages (pull). */
+  readonly deliverSubject: string | undefined;
+  /** Its queue group; without one, everybody who listens there hears every message. */
+  readonly deliverGroup: string | undefined;
+}
+
 export interface StoredMessage {
   readonly subject: string;
   readonly sequence: number;
@@ -67,6 +78,21 @@ export async function consumerLag(connection: Connection, stream: string, consum
     delivered: place(info.delivered),
     ackFloor: place(info.ack_floor),
   };
+}
+
+/** All of a stream's, whoever made them. */
+export async function consumerSetups(connection: Connection, stream: string): Promise<readonly ConsumerSetup[]> {
+  const { consumers } = await managerOf(connection);
+  const setups: ConsumerSetup[] = [];
+  try {
+    for await (const { name, config } of consumers.list(stream)) {
+      const { filter_subject: one = ">", filter_subjects: filterSubjects = [one] } = config;
+      setups.push({ name, filterSubjects, deliverSubject: config.deliver_subject, deliverGroup: config.deliver_group });
+    }
+  } catch (error) {
+    throw notThere(error, `stream ${stream}`);
+  }
+  return setups;
 }
 
 /** The last message on a subject, by the leader of the stream; undefined where there is none. */

@@ -53,7 +53,7 @@ function lostByAge({ config, state, ts }: StreamInfo, { max_age: wanted }: Strea
 
 /** With discard `new` a full stream refuses what is new and keeps what it has. */
 function lostByLimits({ config, state }: StreamInfo, wanted: StreamFields): readonly string[] {
-  if (wanted.discard !== "old") return [];
+  if ((wanted.discard ?? config.discard) !== "old") return [];
   const losses: string[] = [];
   // Limits that nobody declares are in force too, and a stream that refused what is new may be above them.
   const { max_msgs = config.max_msgs, max_bytes = config.max_bytes } = wanted;

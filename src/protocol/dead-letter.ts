@@ -12,7 +12,7 @@ export type DeadLetterReason = z.infer<typeof DeadLetterReason>;
 
 export const DeadLetter = z.object({
   reason: DeadLetterReason,
-  /** One sentence: what was wrong with it, or the error of the last try. */
+  /** One sentence: what was wrong with it, or the error of the last try. At most 2,000 characters of it. */
   message: z.string(),
   /** How often it was delivered. */
   attempts: z.int().min(1),
@@ -26,6 +26,8 @@ export const DeadLetter = z.object({
   /** Its bytes as text; base64 where they are no UTF-8. */
   data: z.string(),
   encoding: z.enum(["text", "base64"]),
+  /** Of a message too large for one letter: its headers and data are in so many parts, and none are here. */
+  parts: z.object({ digest: z.string(), count: z.int().min(1) }).optional(),
   failedAt: EpochMs,
 });
 export type DeadLetter = z.infer<typeof DeadLetter>;
@@ -39,6 +41,18 @@ export const deadLetterSubject = (
 ): string => `${namespace}.deadletter.${stream}.${consumer}.${sequence}`;
 
 export const allDeadLetters = (namespace: Namespace): string => `${namespace}.deadletter.>`;
+
+export const deadLetterPartsStreamOf = (namespace: Namespace): string => `${namespace.toUpperCase()}_DEAD_LETTER_PARTS`;
+
+/** The digest is of what the parts make: a part that is there already is the same part. `*` is all of them. */
+export const deadLetterPartSubject = (
+  namespace: Namespace,
+  { stream, consumer, sequence }: Pick<DeadLetter, "stream" | "consumer" | "sequence">,
+  digest: string,
+  number: number | "*",
+): string => `${namespace}.deadletterpart.${stream}.${consumer}.${sequence}.${digest}.${number}`;
+
+export const allDeadLetterParts = (namespace: Namespace): string => `${namespace}.deadletterpart.>`;
 
 /**
  * Keeps what the server says of messages that were delivered as often as allowed, until somebody has looked. One for all

@@ -19,7 +19,7 @@ export interface StreamDeclaration {
    * in any case.
    */
   readonly replicas?: number | undefined;
-  /** What gives way when a limit is met: the oldest messages, or the new one, which is refused. Default `old`. */
+  /** What gives way when a limit is met: the oldest messages, or the new one, which is refused. The server's default is `old`. */
   readonly discard?: "old" | "new" | undefined;
   readonly maxAge?: Duration | undefined;
   readonly maxBytes?: number | undefined;

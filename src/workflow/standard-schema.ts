@@ -31,7 +31,12 @@ export function check(schema: Schema | undefined, value: unknown): Checked<unkno
   if (schema === undefined) return { ok: true, value };
   const validated = schema["~standard"].validate(value);
   if (validated instanceof Promise) {
-    return { ok: false, message: "its schema validates asynchronously, which cannot be repeated from a history" };
+    // Zod tries asynchronously what threw at first, and it throws there again: that must not end the process.
+    validated.catch(() => undefined);
+    return {
+      ok: false,
+      message: "its schema threw, or validates asynchronously, which cannot be repeated from a history",
+    };
   }
   if (validated.issues === undefined) return { ok: true, value: validated.value };
   return { ok: false, message: validated.issues.map(describe).join("; ") };

@@ -145,6 +145,46 @@ it.each([
   expect(letters[0]?.message).toContain(why);
 });
 
+it.each([
+  ["is as large as the server takes", 1_048_576, 7],
+  ["is all escapes as JSON", 900_000, 0],
+  ["is no text", 900_000, 0xff],
+])("keeps a message whole that %s, and gives it out again", async (_what, size, byte) => {
+  const { fleet, stream, subject, consuming, lettersAre, streamIsEmpty } = await givenFleet();
+  const consumption = await consuming({});
+  const connection = await nats.connect();
+  await connection.request(subject, Buffer.alloc(size, byte), { timeoutMs: 5_000 });
+  await lettersAre((reasons) => reasons.join() === "undecodable");
+  await streamIsEmpty();
+  const [listed] = await fleet.deadLetters.list();
+  const letter = await fleet.deadLetters.get(listed?.id ?? 0);
+  const parts = `NS${count}_DEAD_LETTER_PARTS`;
+
+  expect(listed).toMatchObject({ stream, subject, attempts: 1, data: "", parts: { count: expect.any(Number) } });
+  const bytes = Buffer.from(letter.data, letter.encoding === "text" ? "utf8" : "base64");
+  expect(bytes.equals(Buffer.alloc(size, byte))).toBe(true);
+  expect((await fleet.streamState(parts)).messages).toBe(listed?.parts?.count);
+  await consumption.stop();
+  if (size < 1_000_000) await fleet.deadLetters.replay(letter.id);
+  else await fleet.deadLetters.drop(letter.id);
+  expect((await fleet.streamState(stream)).bytes > size).toBe(size < 1_000_000);
+  expect((await fleet.streamState(parts)).messages).toBe(0);
+});
+
+it("says so of a large dead letter whose bytes somebody has deleted, and drops it", async () => {
+  const { fleet, subject, consuming, lettersAre } = await givenFleet();
+  await consuming({});
+  const connection = await nats.connect();
+  await connection.request(subject, Buffer.alloc(1_000_000, 7), { timeoutMs: 5_000 });
+  await lettersAre((reasons) => reasons.length === 1);
+  await fleet.purge(`NS${count}_DEAD_LETTER_PARTS`);
+  const id = (await fleet.deadLetters.list())[0]?.id ?? 0;
+
+  await expect(fleet.deadLetters.replay(id)).rejects.toMatchObject({ code: "STORE_DAMAGED" });
+  await fleet.deadLetters.drop(id);
+  expect(await fleet.deadLetters.count()).toBe(0);
+});
+
 it("gives what its handler gives up to the dead letters at once", async () => {
   const { fleet, subject, consuming, lettersAre } = await givenFleet();
   await consuming({
@@ -174,7 +214,7 @@ it("finds what nobody acknowledged as often as it was delivered, also when nobod
   other.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.workers`, JSON.stringify({ batch: 3, expires: 5e9 }), {
     reply: inbox,
   });
-  const advisories = `NS${count}_EXHAUSTED_${stream}`;
+  const advisories = `PERDURE_EXHAUSTED_${stream}`;
   await until("the server has said so", async () => (await fleet.streamState(advisories)).lastSequence === 1);
   expect(received.length).toBe(2);
   await consuming({}, await member());

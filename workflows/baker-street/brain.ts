@@ -13,7 +13,7 @@ import { JobBook } from "./job-book.js";
 import { JobDesk } from "./job-desk.js";
 import type { MemberSettings } from "./member-settings.js";
 import { Memory } from "./memory.js";
-import { brainTopology, jobSettings } from "./topology.js";
+import { brainTopology, jobSettings, news } from "./topology.js";
 import { startTracing, type Tracing } from "./tracing.js";
 
 export interface BrainSettings extends MemberSettings {
@@ -29,6 +29,7 @@ export interface Brain {
   stop(): Promise<void>;
 }
 
+const nothing = async (): Promise<void> => undefined;
 const INTERVALS_UNTIL_SILENT = 4;
 /** What is in hand of status and result is remembered within milliseconds. */
 const READ_PATIENCE_MS = 2_000;
@@ -38,13 +39,16 @@ export async function startBrain(settings: BrainSettings): Promise<Brain> {
   const tracing = startTracing("baker-street.brain");
   const basis = { servers, namespace, ...(logger === undefined ? {} : { logger }) };
   const fleet = await connectFleet({ ...basis, name: `brain ${id}` });
-  await fleet.apply(brainTopology(namespace, await jobSettings(fleet, ackWaitMs)));
+  const jobs = await jobSettings(fleet, ackWaitMs);
+  await fleet.apply(brainTopology(namespace, jobs));
   const client = await connectClient({ ...basis, name: `brain ${id}` });
   const memory = new Memory(fleet, namespace);
   const book = new JobBook(memory);
   const patienceMs = heartbeatMs * INTERVALS_UNTIL_SILENT;
   const extensions = new ExtensionRegistry(fleet, memory, patienceMs);
   const duties = new Duties({ settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs: patienceMs });
+  // Both of two brains: what nobody hears is missed, and of a job's results the first one counts.
+  const endOverhearing = jobs.overheard.includes(news.result) ? book.overhear(fleet, news.result) : nothing;
   // Made behind the monitor, which hears beats at once.
   let handoff: HandoffMember | null = null;
   const monitor = new HealthMonitor(fleet, (heard) => handoff?.hearBeat(heard));
@@ -77,6 +81,7 @@ export async function startBrain(settings: BrainSettings): Promise<Brain> {
     monitor.close();
     book.close();
     await extensions.close();
+    await endOverhearing();
     await face.close();
     await duties.letGo();
     await client.close();
@@ -111,6 +116,7 @@ class Duties {
   readonly #parts: DutyParts;
   #bridge: RunningBridge | null = null;
   #reading: Consumption | null = null;
+  #endOverhearing = nothing;
 
   constructor(parts: DutyParts) {
     this.#parts = parts;
@@ -119,22 +125,24 @@ class Duties {
   async take(): Promise<void> {
     const { settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs } = this.#parts;
     const { namespace, ackWaitMs } = settings;
-    this.#reading = await book.read(fleet);
-    this.#bridge = await startBridge(
-      brainBridge({ namespace, tracing, settings: await jobSettings(fleet, ackWaitMs), extensionLostAfterMs }),
-      basis,
-    );
+    const jobs = await jobSettings(fleet, ackWaitMs);
+    await fleet.apply(brainTopology(namespace, jobs));
+    if (jobs.queued.length > 0) this.#reading = await book.read(fleet);
+    if (jobs.overheard.includes(news.status)) this.#endOverhearing = book.overhear(fleet, news.status);
+    this.#bridge = await startBridge(brainBridge({ namespace, tracing, settings: jobs, extensionLostAfterMs }), basis);
     await extensions.announceAgain();
   }
 
   /** May be called twice. */
   async letGo(): Promise<void> {
-    const [bridge, reading] = [this.#bridge, this.#reading];
+    const [bridge, reading, endOverhearing] = [this.#bridge, this.#reading, this.#endOverhearing];
     this.#bridge = null;
     this.#reading = null;
+    this.#endOverhearing = nothing;
     // Tasks in hand go back to the engine, which gives them to the next brain's bridge.
     await bridge?.stop();
     await reading?.stop(READ_PATIENCE_MS);
+    await endOverhearing();
   }
 }
 

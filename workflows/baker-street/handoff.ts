@@ -70,8 +70,7 @@ export class HandoffMember {
   /** Other brains' beats say who is active. */
   hearBeat({ service, id, role, term }: HealthBeat): void {
     if (service !== "brain" || id === this.#options.brainId || (role !== "active" && role !== "drained")) return;
-    this.#heardAt = performance.now();
-    if (role === "active" && typeof term === "number") this.#yieldTo(term);
+    if (typeof term === "number") this.#hearTerm(term);
   }
 
   /** Lets go, and lets whoever stands by know. May be called twice. */
@@ -89,7 +88,7 @@ export class HandoffMember {
     const { brainId } = this.#options;
     if (message.from === brainId) return;
     if (message.phase === "offer") this.#hearOffer(message.from);
-    else if (message.phase === "tookOver") this.#yieldTo(message.term);
+    else if (message.phase === "tookOver") this.#hearTerm(message.term);
     else if (message.to === brainId || message.to === ANYBODY) {
       this.#do(() => this.#claim("standby", message.term ?? this.#knownTerm));
     }
@@ -110,12 +109,19 @@ export class HandoffMember {
     });
   }
 
-  /** Somebody else raised the term: this brain's time is over, whether it noticed or not. */
-  #yieldTo(term: number): void {
-    this.#heardAt = performance.now();
-    if (term <= this.#term || (this.#role !== "active" && this.#role !== "drained")) return;
+  /**
+   * Somebody else raised the term: this brain's time is over, whether it noticed or not. But only the record says so: an old
+   * brain may beat with roles and terms of its own.
+   */
+  #hearTerm(term: number): void {
+    if (term === this.#knownTerm) this.#heardAt = performance.now();
+    if (term <= this.#knownTerm) return;
     this.#do(async () => {
-      if (term <= this.#term) return;
+      const { value } = await this.#options.memory.read(KEY, Term);
+      this.#knownTerm = value?.term ?? 0;
+      if (this.#knownTerm < term) return;
+      this.#heardAt = performance.now();
+      if (this.#knownTerm <= this.#term) return;
       if (this.#role === "active") await this.#options.letGo();
       if (this.#role === "active" || this.#role === "drained") this.#leave();
     });
@@ -147,6 +153,7 @@ export class HandoffMember {
     const term = after + 1;
     if (!(await memory.write(KEY, { brainId, term }, revision))) return;
     this.#term = term;
+    this.#knownTerm = term;
     this.#successor = null;
     this.#role = "active";
     await take();

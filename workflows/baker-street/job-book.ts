@@ -13,6 +13,7 @@ const Updates = z.object({
   jobId: z.string(),
   /** Of all, also of those that are forgotten; the last one's id. */
   count: z.int(),
+  /** `sequence` is the place in the stream; 0 of what was overheard. */
   updates: z.array(z.object({ id: z.int(), sequence: z.int(), at: z.int(), body: z.looseObject({}) })),
 });
 type Updates = z.infer<typeof Updates>;
@@ -62,6 +63,20 @@ export class JobBook {
     });
   }
 
+  /** Notes what goes by on subjects that an old brain takes from the queue. What nobody of us hears is missed. Returns what ends it. */
+  overhear(fleet: Fleet, subjects: string): () => Promise<void> {
+    let inOrder = Promise.resolve();
+    const listening = fleet.listen(subjects, News, ({ subject: saidOn, body }) => {
+      inOrder = inOrder
+        .then(() => this.#note(saidOn, body, undefined))
+        .catch((fault: unknown) => console.error(`what was said on ${saidOn} could not be noted:`, fault));
+    });
+    return () => {
+      listening.unsubscribe();
+      return inOrder;
+    };
+  }
+
   async of(jobId: string): Promise<JobPicture> {
     const [updates, result] = await Promise.all([
       this.#memory.read(updatesKey(jobId), Updates),
@@ -81,7 +96,6 @@ export class JobBook {
   }
 
   async #note(saidOn: string, body: unknown, stored: Stored | undefined): Promise<void> {
-    if (stored === undefined) return;
     if (saidOn.startsWith(subject.jobResult(""))) {
       const result = fitting(JobResult, body);
       // False where there is one already: of a job that was done twice, the first one counts.
@@ -89,11 +103,11 @@ export class JobBook {
       return;
     }
     const status = fitting(JobStatus, body);
-    const { sequence, storedAt: at } = stored;
+    const { sequence, storedAt: at } = stored ?? { sequence: 0, storedAt: Date.now() };
     await this.#memory.update(updatesKey(status.jobId), Updates, (known) => {
       const { updates = [], count = 0 } = known ?? {};
       // Read before, by a brain that ended before it had acknowledged it.
-      if (known !== undefined && updates.some((update) => update.sequence === sequence)) return known;
+      if (stored !== undefined && updates.some((update) => update.sequence === sequence)) return known;
       const added = { id: count + 1, sequence, at, body: status };
       return { jobId: status.jobId, count: count + 1, updates: [...updates, added].slice(-UPDATES_KEPT) };
     });

@@ -78,12 +78,18 @@ async function startExtensionMember({ id, servers, namespace, heartbeatMs }: Mem
   return { ready: id, stop };
 }
 
+function programsIn(file: string): Readonly<Record<string, readonly string[]>> {
+  try {
+    return z.record(z.string(), z.array(z.string()).min(1)).parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch (cause) {
+    throw new UsageError(`--programs ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
 async function startPodsMember(settings: MemberSettings, options: Options): Promise<Started> {
   const { id, servers, namespace, heartbeatMs } = settings;
   if (options.programs === undefined) throw new UsageError("pods needs --programs");
-  const programs = z
-    .record(z.string(), z.array(z.string()).min(1))
-    .parse(JSON.parse(readFileSync(options.programs, "utf8")));
+  const programs = programsIn(options.programs);
   const tracing = startTracing("baker-street.pods");
   const fleet = await connectFleet({ servers, namespace, name: `pods ${id}` });
   const launcher = new PodLauncher({ fleet, id, programs, tracing, heartbeatMs });
@@ -106,6 +112,7 @@ async function run(options: Options): Promise<void> {
   const start = roles[options.role ?? ""];
   if (start === undefined) throw new UsageError(`a member is one of ${Object.keys(roles).join(", ")}`);
   if (options.id === undefined) throw new UsageError("--id is needed");
+  if (!/^[\w-]{1,64}$/.test(options.id)) throw new UsageError("--id takes 1 to 64 letters, digits, _ and -");
   const settings = {
     id: options.id,
     servers: options.server ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222",
@@ -132,5 +139,6 @@ try {
   const text = fault instanceof PerdureError ? `${fault.code}: ${fault.message}` : isUsage ? fault.message : null;
   process.stderr.write(`member: ${text ?? (fault instanceof Error ? fault.stack : String(fault))}\n`);
   if (isUsage) process.stderr.write(usage);
-  process.exitCode = isUsage ? 2 : 1;
+  // What it has connected already would keep it here, without a part in the fleet.
+  process.exit(isUsage ? 2 : 1);
 }

@@ -26,23 +26,29 @@ export const subject = {
 
 type Spellings = Readonly<Record<string, readonly string[]>>;
 
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
+
 /** A schema whose fields may also come under other names; the first that is there counts. */
 function spelled<S extends z.ZodType>(spellings: Spellings, schema: S) {
   return z.preprocess((given) => {
     if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
     const named: Record<string, unknown> = { ...given };
     for (const [name, others] of Object.entries(spellings)) {
-      const other = others.find((spelling) => named[spelling] !== undefined);
-      if (named[name] === undefined && other !== undefined) named[name] = named[other];
+      const other = others.find((spelling) => isGiven(named[spelling]));
+      if (!isGiven(named[name]) && other !== undefined) named[name] = named[other];
     }
     return named;
   }, schema);
 }
 
+const Id = z.union([z.string(), z.number()]).transform(String);
+/** A member in Python says null for what it has none of. */
+const orNone = <S extends z.ZodType>(schema: S) => z.preprocess((given) => given ?? undefined, schema);
+
 /** One token of a subject. */
-export const Token = z.coerce
-  .string()
-  .regex(/^[^\s.*>\p{Cc}]{1,100}$/u, "must be 1 to 100 characters without blanks, dots, * and >");
+export const Token = Id.pipe(
+  z.string().regex(/^[^\s.*>\p{Cc}]{1,100}$/u, "must be 1 to 100 characters without blanks, dots, * and >"),
+);
 
 /** Becomes part of a capability of ours, so it takes what those take. */
 const Name = z
@@ -63,10 +69,10 @@ export const Job = spelled(
   z.looseObject({
     jobId: Token,
     /** `steps`, `echo`, or the tool that does it. */
-    type: Name.default("echo"),
+    type: orNone(Name.default("echo")),
     input: z.unknown().optional(),
     /** From when a worker begins until its end. */
-    timeoutMs: z.int().min(1).max(86_400_000).optional(),
+    timeoutMs: orNone(z.int().min(1).max(86_400_000).optional()),
   }),
 );
 export type Job = z.infer<typeof Job>;
@@ -118,7 +124,7 @@ export const JobResult = resultOf({ jobId: ["job_id", "id"] }, { jobId: Token })
 export type JobResult = z.infer<typeof JobResult>;
 
 /** Becomes part of an agent's id and of the subject where the extension is called. */
-const ExtensionId = z.coerce.string().regex(/^[\w-]{1,100}$/, "must be 1 to 100 letters, digits, _ and -");
+const ExtensionId = Id.pipe(z.string().regex(/^[\w-]{1,100}$/, "must be 1 to 100 letters, digits, _ and -"));
 const extensionId = ["extensionId", "extension_id", "name"];
 const Tool = z.preprocess(
   (given) => (typeof given === "string" ? { name: given } : given),
@@ -131,8 +137,8 @@ export const Announcement = spelled(
   z.looseObject({
     id: ExtensionId,
     /** The tools that it offers, by name or as objects that have one. */
-    capabilities: z.array(Tool).max(100).default([]),
-    maxConcurrent: z.int().min(1).max(1_000).default(10),
+    capabilities: orNone(z.array(Tool).max(100).default([])),
+    maxConcurrent: orNone(z.int().min(1).max(1_000).default(10)),
   }),
 );
 export type Announcement = z.infer<typeof Announcement>;
@@ -167,7 +173,7 @@ export const PodLaunch = spelled(
     /** One of those that the launcher was started with. */
     program: Name,
     input: z.unknown().optional(),
-    timeoutMs: z.int().min(1).max(86_400_000).optional(),
+    timeoutMs: orNone(z.int().min(1).max(86_400_000).optional()),
   }),
 );
 export type PodLaunch = z.infer<typeof PodLaunch>;

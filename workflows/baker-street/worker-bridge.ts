@@ -14,6 +14,8 @@ export interface WorkerBridgeOptions {
   readonly settings: JobSettings;
 }
 
+/** The engine takes 512 KiB, with what it adds. */
+const JOB_BYTES_MAX = 500 * 1024;
 /** Jobs in hand at a time, of each worker. */
 const JOBS_MAX = 50;
 
@@ -28,13 +30,28 @@ const status = publication({
 export const bakerNews = defineBridge("baker-worker", { publications: { status } }).tasks;
 
 export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOptions): Bridge {
+  const resultBasis = (jobId: string) => ({ jobId, worker: workerId, timestamp: new Date().toISOString() });
   const hops = new WeakMap<object, Hop>();
   return defineBridge("baker-worker", {
     topology: workerTopology(settings),
     requests: {
       jobs: request({
-        from: { stream: jobStream, consumer: workers },
+        from: { stream: jobStream, consumer: settings.workersConsumer?.name ?? workers },
         schema: Job,
+        // Whoever dispatched it waits for a result; a dead letter would tell only us.
+        screen: (job, message) => {
+          const bytes = Buffer.byteLength(JSON.stringify(job));
+          if (bytes <= JOB_BYTES_MAX) return { verdict: "pass" };
+          const error = { type: "JOB_TOO_LARGE", message: `the job has ${bytes} bytes; ${JOB_BYTES_MAX} are taken` };
+          const hop = tracing.hop(`job ${job.type}`, "receive", message.header("traceparent"), {
+            "baker.job": job.jobId,
+            "baker.worker": workerId,
+          });
+          hop.end(error.message);
+          const body: JobResult = { ...resultBasis(job.jobId), status: "failed", error, durationMs: 0 };
+          const headers = { traceparent: hop.traceparent };
+          return { verdict: "rejected", publish: { subject: subject.jobResult(job.jobId), body, headers } };
+        },
         task: (job, message) => {
           const hop = tracing.hop(`job ${job.type}`, "receive", message.header("traceparent"), {
             "baker.job": job.jobId,
@@ -59,12 +76,10 @@ export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOption
           hop?.end(state === "completed" ? undefined : failure.message);
           const end = state === "completed" ? { output: output ?? null } : { error: failure };
           const result: JobResult = {
-            jobId,
+            ...resultBasis(jobId),
             status: state === "completed" ? "completed" : "failed",
             ...end,
-            worker: workerId,
             durationMs: (ended.endedAt ?? ended.submittedAt) - ended.submittedAt,
-            timestamp: new Date().toISOString(),
           };
           const headers = hop === undefined ? {} : { headers: { traceparent: hop.traceparent } };
           return { subject: subject.jobResult(jobId), body: result, ...headers };

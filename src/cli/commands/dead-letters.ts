@@ -9,6 +9,7 @@ import { type Format, type FormatOptions, formatOf, withFormatOptions } from "..
 import type { Settings } from "../settings.js";
 import { type Style, styleOf } from "../style.js";
 import { type Column, tableLines } from "../table.js";
+import { oneLine, printableLines } from "../terminal-text.js";
 import { durationText } from "../time-text.js";
 import { runVerb } from "../verb.js";
 
@@ -99,7 +100,7 @@ async function onEach(
     done.push(letter);
     if (format === "jsonl") printJson(letter);
     if (format === "text")
-      printLines(action === "show" ? letterLines(letter) : [`${id} ${pastTense[action]} ${letter.subject}`]);
+      printLines(action === "show" ? letterLines(letter) : [oneLine(`${id} ${pastTense[action]} ${letter.subject}`)]);
   }
   if (format === "json") printJson({ deadLetters: done });
 }
@@ -126,11 +127,11 @@ const columns = (now: number): readonly Column<KeptLetter>[] => [
 function letterLines(letter: KeptLetter): readonly string[] {
   const { data, encoding, headers, ...facts } = letter;
   return [
-    ...Object.entries(facts).map(
-      ([name, value]) => `${name}: ${name === "failedAt" ? new Date(value as number).toISOString() : value}`,
+    ...Object.entries(facts).map(([name, value]) =>
+      oneLine(`${name}: ${name === "failedAt" ? new Date(value as number).toISOString() : value}`),
     ),
-    ...Object.entries(headers).map(([name, value]) => `header ${name}: ${value}`),
+    ...Object.entries(headers).map(([name, value]) => oneLine(`header ${name}: ${value}`)),
     encoding === "text" ? "data:" : "data (base64):",
-    data,
+    ...printableLines(data),
   ];
 }

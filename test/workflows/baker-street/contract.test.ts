@@ -74,5 +74,5 @@ it("starts again on what is there, and as worker beside brain", async () => {
 
   const names = bodyOf(await nats.request("$JS.API.CONSUMER.NAMES.BAKER_JOBS", ""));
 
-  expect(names["consumers"]).toEqual(expect.arrayContaining(["workers", "brain"]));
+  expect(names["consumers"]).toEqual(expect.arrayContaining(["workers", "perdure-brain"]));
 });

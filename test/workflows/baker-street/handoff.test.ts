@@ -78,10 +78,33 @@ it("lets go when it hears that another one is active, as after a long sleep", as
   const nats = await street.raw();
   const term = blue.handoff.term + 5;
 
+  await nats.request("$KV.mcp_baker.brain", JSON.stringify({ brainId: "other", term }));
   nats.publish("baker.system.health", JSON.stringify({ service: "brain", id: "other", role: "active", term }));
 
   await blue.handoff.gone;
   expect(await get(blue, "/health")).toMatchObject({ role: "gone" });
+});
+
+it("neither leaves nor waits for an old brain that has roles and terms of its own", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const beat = (): void => {
+    for (const term of [undefined, 1, 999])
+      nats.publish("baker.system.health", JSON.stringify({ service: "brain", id: "old", role: "active", term }));
+    nats.publish("baker.system.handoff", JSON.stringify({ type: "tookOver", from: "old", term: 999 }));
+  };
+  const beating = setInterval(beat, 30);
+  try {
+    await street.worker("worker-1");
+    await handIn(blue, { jobId: "beside-old", input: 1 });
+    expect(await street.client.wait("dispatch-beside-old")).toMatchObject({ output: 1 });
+    await blue.stop();
+
+    const green = await street.standby("green");
+    await until("green is active", () => green.handoff.role === "active");
+  } finally {
+    clearInterval(beating);
+  }
 });
 
 it("knows the old extensions at the new brain, which never heard them announce themselves", async () => {

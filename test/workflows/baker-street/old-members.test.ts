@@ -133,7 +133,11 @@ it("keeps a job that nobody can read among the dead letters, and goes on", async
   oldBrain.publish("baker.jobs.dispatch", JSON.stringify({ jobId: "old-3", type: "echo", input: 7 }));
 
   expect(bodyOf(await results.first("the result"))).toMatchObject({ jobId: "old-3", output: 7 });
-  await until("five letters are kept", () => letters.received.length === 5);
+  // On a slow machine one may be written again, under the same message id.
+  await until(
+    "five letters are kept",
+    () => new Set(letters.received.map((one) => bodyOf(one)["sequence"])).size === 5,
+  );
   await until("the queue holds only what no brain reads", async () => (await queued(oldBrain)) === 2);
 });
 
