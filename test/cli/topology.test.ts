@@ -52,7 +52,6 @@ it("plans, checks, applies and finds everything as declared", async () => {
     `    subjects   ${name}.tasks.>`,
     "    retention  workqueue",
     "    storage    file",
-    "    discard    old",
     "    maxAge     7d",
     `+ consumer ${name}-consumer of ${stream}`,
     "    ackPolicy      explicit",
