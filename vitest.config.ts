@@ -15,8 +15,8 @@ export default defineConfig({
     setupFiles: ["test/support/leak-check.ts"],
     // A test file owns real child processes, so each gets a process of its own.
     pool: "forks",
-    // Two cores, and each file may start a nats-server beside itself: more workers only add waiting.
-    maxWorkers: 2,
+    // On two cores: most files wait for processes and clocks about as long as they compute.
+    maxWorkers: 3,
     // Starting a real nats-server and killing real processes takes seconds on a loaded machine.
     testTimeout: 30_000,
     hookTimeout: 30_000,

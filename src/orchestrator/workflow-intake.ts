@@ -78,10 +78,19 @@ export class WorkflowIntake {
     ];
   }
 
-  #signal({ taskId, name, input, signalId, messageId }: WorkflowSignalRequest, respond: Respond): void {
+  #signal(request: WorkflowSignalRequest, respond: Respond): void | Promise<void> {
     const { core, clock } = this.#options;
-    const signal = { name, input, signalId: signalId ?? messageId };
-    this.#answerRun(core.signal(taskId, signal, clock.now()), taskId, respond);
+    const { taskId, name, input, signalId = request.messageId } = request;
+    const take = () => this.#answerRun(core.signal(taskId, { name, input, signalId }, clock.now()), taskId, respond);
+    return core.ledger.runs.of(taskId) === undefined ? this.#signalAgain(taskId, signalId, respond, take) : take();
+  }
+
+  /** One whose answer was lost may be asked again when the run that took it has closed and left memory. */
+  async #signalAgain(taskId: WorkflowId, signalId: string, respond: Respond, take: () => void): Promise<void> {
+    const closed = await this.#lastClosed(taskId);
+    const isOfIt = (event: HistoryEvent) => event.type === "WorkflowExecutionSignaled" && event.signalId === signalId;
+    if (closed?.events.some(isOfIt)) this.#options.answering.answer(respond, { taskId, runId: closed.runId });
+    else take();
   }
 
   #cancel(taskId: WorkflowId, respond: Respond): void {
@@ -190,16 +199,24 @@ export class WorkflowIntake {
 
   /** Of an update that the last run of a workflow had before both left memory; null where it had none. */
   async #outcomeOfClosed(taskId: WorkflowId, updateId: string): Promise<UpdateAsked | null> {
-    const { core, endedTasks, histories } = this.#options;
-    const stored = () => (endedTasks.mayHold(taskId) ? endedTasks.get(taskId) : null);
-    const runId = (core.ledger.tasks.get(taskId) ?? (await stored()))?.lastRunId;
-    if (runId == null) return null;
+    const closed = await this.#lastClosed(taskId);
     const isOfIt = (event: HistoryEvent) => "updateId" in event && event.updateId === updateId;
-    const last = (await histories.read(taskId, runId)).filter(isOfIt).at(-1);
-    if (last === undefined) return null;
+    const last = closed?.events.filter(isOfIt).at(-1);
+    if (closed === null || last === undefined) return null;
+    const { runId } = closed;
     const isFinished = last.type === "WorkflowExecutionUpdateCompleted";
     const known = isFinished ? { state: "completed" as const, runId } : unfinishedUpdate(taskId, runId, updateId);
     return { ok: true, askedId: `${taskId}/${updateId}`, known };
+  }
+
+  /** The last run of a workflow that has left memory; null where there is none. */
+  async #lastClosed(
+    taskId: WorkflowId,
+  ): Promise<{ readonly runId: RunId; readonly events: readonly HistoryEvent[] } | null> {
+    const { core, endedTasks, histories } = this.#options;
+    const stored = () => (endedTasks.mayHold(taskId) ? endedTasks.get(taskId) : null);
+    const runId = (core.ledger.tasks.get(taskId) ?? (await stored()))?.lastRunId;
+    return runId == null ? null : { runId, events: await histories.read(taskId, runId) };
   }
 
   async #outcomeOf(taskId: WorkflowId, runId: RunId, updateId: string): Promise<AskedOutcome> {

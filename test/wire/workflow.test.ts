@@ -131,6 +131,19 @@ it("answers an update again when its run has closed and left memory: with its ou
   expect(await ask("u-3")).toMatchObject({ error: { code: "NOT_FOUND" } });
 });
 
+it("answers a signal again when its run has closed, in memory and later, and refuses another one", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWaiting(engine);
+  const signal = (signalId: string) => engine.ask("workflow.signal", { taskId: "o-1", name: "poke", signalId });
+  expect(await signal("s-1")).not.toHaveProperty("error");
+  worker.result(await worker.nextTask(), answerOf([complete]));
+  expect(await engine.wait("o-1")).toMatchObject({ state: "completed" });
+  expect(await signal("s-1")).toMatchObject({ taskId: "o-1", runId: expect.any(String) });
+  await engine.restart();
+  expect(await signal("s-1")).toMatchObject({ taskId: "o-1", runId: expect.any(String) });
+  expect(await signal("s-2")).toMatchObject({ error: { code: "NOT_FOUND" } });
+});
+
 it("knows a signal-with-start again when the run that it signalled has closed and left memory", async () => {
   await using engine = await Engine.start(nats.url);
   const worker = await givenWaiting(engine);

@@ -31,6 +31,9 @@ export class RunRequests {
     signal: { readonly name: string; readonly input?: unknown; readonly signalId: string },
     at: number,
   ): Asked<{ readonly run: OpenRun }> {
+    const any = this.#ledger.runs.of(workflowId);
+    // Taken, its answer lost, and asked again when the run has closed.
+    if (any !== undefined && any.record.signalIds[signal.signalId] === 1) return { ok: true, run: any };
     const found = this.#openRun(workflowId);
     if (!found.ok) return found;
     const { run } = found;
