@@ -5,7 +5,15 @@
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
 import type { Schema } from "../workflow/standard-schema.js";
-import { type Consumption, type ConsumptionParts, type HandlingContext, holdCount, storedOf } from "./consumption.js";
+import {
+  type Consumption,
+  type ConsumptionParts,
+  type HandlingContext,
+  type Held,
+  holdCount,
+  PATIENCE_MS,
+  storedOf,
+} from "./consumption.js";
 import { decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
 import { type Received, received } from "./received.js";
@@ -24,13 +32,6 @@ export interface BatchOptions<T> {
 }
 
 const WAIT_MS = 1_000;
-const PATIENCE_MS = 30_000;
-
-interface Held {
-  readonly delivery: Delivery;
-  readonly rules: ConsumerRules;
-  readonly release: () => void;
-}
 
 export class BatchConsumption<T> implements Consumption {
   readonly #options: BatchOptions<T>;

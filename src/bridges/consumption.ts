@@ -49,7 +49,8 @@ export interface Consumption {
   stop(patienceMs?: number): Promise<void>;
 }
 
-const PATIENCE_MS = 30_000;
+/** How long what is in hand may take when a consumption is stopped. */
+export const PATIENCE_MS = 30_000;
 /** What is acknowledged comes to nobody else: it has so long in any case. */
 const PATIENCE_AFTER_RECEIPT_MS = 5_000;
 
@@ -59,7 +60,8 @@ export interface ConsumptionParts {
   readonly logger: Logger;
 }
 
-interface Given {
+/** A delivery, and what ends telling the server that it is in hand. */
+export interface Held {
   readonly delivery: Delivery;
   readonly rules: ConsumerRules;
   readonly release: () => void;
@@ -71,7 +73,7 @@ export class MessageConsumption<T> implements Consumption {
   readonly #maxConcurrent: number;
   readonly #inHand = new Set<Promise<void>>();
   /** A push consumer may send more than can be handled at a time; it is told that they are here. */
-  readonly #waiting: Given[] = [];
+  readonly #waiting: Held[] = [];
   readonly #abort = new AbortController();
   #consumer: DurableConsumer | undefined;
   #stopped: Promise<void> | undefined;
@@ -126,7 +128,7 @@ export class MessageConsumption<T> implements Consumption {
     }
   }
 
-  async #handle({ delivery, rules }: Given): Promise<void> {
+  async #handle({ delivery, rules }: Held): Promise<void> {
     const { schema, format, ack, handle } = this.#options;
     const { settlement } = this.#parts;
     const body = decodeBody(schema, delivery.data, format);

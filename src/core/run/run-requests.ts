@@ -2,6 +2,7 @@
 
 import type { AskedOutcome } from "../../machines/effect.js";
 import type { QueryRequest, UpdateRequest } from "../../protocol/activation.js";
+import type { NewHistoryEvent } from "../../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../../protocol/ids.js";
 import { SIGNAL_ID_BYTES_MAX, SIGNALS_MAX, UPDATES_IN_FLIGHT_MAX, UPDATES_MAX } from "../../protocol/limits.js";
 import type { Refusal } from "../admission.js";
@@ -32,16 +33,15 @@ export class RunRequests {
     at: number,
   ): Asked<{ readonly run: OpenRun }> {
     const any = this.#ledger.runs.of(workflowId);
-    // Taken, its answer lost, and asked again when the run has closed.
+    // Taken already; where the answer was lost, the run may have closed since.
     if (any !== undefined && any.record.signalIds[signal.signalId] === 1) return { ok: true, run: any };
     const found = this.#openRun(workflowId);
     if (!found.ok) return found;
     const { run } = found;
     const { record } = run;
-    const isKnown = (id: string) =>
-      record.signalIds[id] === 1 ||
-      record.buffered.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === id);
-    if (isKnown(signal.signalId)) return found;
+    const isIt = (event: NewHistoryEvent) =>
+      event.type === "WorkflowExecutionSignaled" && event.signalId === signal.signalId;
+    if (record.buffered.some(isIt)) return found;
     if (this.#isClosing(run))
       return refused("NOT_READY", `workflow ${workflowId} is closing; ask again in a moment.`, workflowId);
     if (!takesSignal(run, signal.signalId)) {
@@ -117,7 +117,7 @@ export class RunRequests {
       record.cancelRequested || record.buffered.some(({ type }) => type === "WorkflowExecutionCancelRequested");
     if (isClosed(record) || isAsked) return;
     if (record.notBefore !== null && at < record.notBefore) {
-      // Between two tries no code of it runs that could clean anything up.
+      // Before its delayed start, or between two tries, no code of it runs that could clean anything up.
       this.#close.close(run, { type: "WorkflowExecutionCanceled", at }, {});
       return;
     }
