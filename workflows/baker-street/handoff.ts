@@ -27,7 +27,10 @@ export interface HandoffOptions {
 }
 
 const Term = z.object({ brainId: z.string(), term: z.int() });
+type Term = z.infer<typeof Term>;
 const KEY = "brain";
+/** Of the record before any brain was active. */
+const NOBODY: Term = { brainId: "", term: 0 };
 /** To whichever brain stands by, from one that ends without having been asked to. */
 const ANYBODY = "anybody";
 
@@ -41,8 +44,8 @@ export class HandoffMember {
   #role: BrainRole = "standby";
   #term = 0;
   #successor: string | null = null;
-  /** Of whichever brain is active, as far as this one knows. */
-  #knownTerm = 0;
+  /** The record, as this brain read it last: whichever is active, as far as this one knows. */
+  #known = NOBODY;
   #heardAt = performance.now();
   #inOrder: Promise<void> = Promise.resolve();
 
@@ -70,7 +73,7 @@ export class HandoffMember {
   /** Other brains' beats say who is active. */
   hearBeat({ service, id, role, term }: HealthBeat): void {
     if (service !== "brain" || id === this.#options.brainId || (role !== "active" && role !== "drained")) return;
-    if (typeof term === "number") this.#hearTerm(term);
+    if (typeof term === "number") this.#hearTerm(id, term);
   }
 
   /** Lets go, and lets whoever stands by know. May be called twice. */
@@ -88,9 +91,9 @@ export class HandoffMember {
     const { brainId } = this.#options;
     if (message.from === brainId) return;
     if (message.phase === "offer") this.#hearOffer(message.from);
-    else if (message.phase === "tookOver") this.#hearTerm(message.term);
+    else if (message.phase === "tookOver") this.#hearTerm(message.from, message.term);
     else if (message.to === brainId || message.to === ANYBODY) {
-      this.#do(() => this.#claim("standby", message.term ?? this.#knownTerm));
+      this.#do(() => this.#claim("standby", message.term ?? this.#known.term));
     }
   }
 
@@ -113,15 +116,14 @@ export class HandoffMember {
    * Somebody else raised the term: this brain's time is over, whether it noticed or not. But only the record says so: an old
    * brain may beat with roles and terms of its own.
    */
-  #hearTerm(term: number): void {
-    if (term === this.#knownTerm) this.#heardAt = performance.now();
-    if (term <= this.#knownTerm) return;
+  #hearTerm(brainId: string, term: number): void {
+    if (term === this.#known.term && brainId === this.#known.brainId) this.#heardAt = performance.now();
+    if (term <= this.#known.term) return;
     this.#do(async () => {
-      const { value } = await this.#options.memory.read(KEY, Term);
-      this.#knownTerm = value?.term ?? 0;
-      if (this.#knownTerm < term) return;
+      await this.#readRecord();
+      if (this.#known.term < term) return;
       this.#heardAt = performance.now();
-      if (this.#knownTerm <= this.#term) return;
+      if (this.#known.term <= this.#term) return;
       if (this.#role === "active") await this.#options.letGo();
       if (this.#role === "active" || this.#role === "drained") this.#leave();
     });
@@ -131,33 +133,38 @@ export class HandoffMember {
     if (this.#role === "standby") this.#say({ phase: "offer" });
     const isSilent = performance.now() - this.#heardAt > this.#options.patienceMs;
     // One that has let go and whose successor never came goes on itself.
-    if (isSilent && this.#role === "standby") this.#do(() => this.#claim("standby", this.#knownTerm));
+    if (isSilent && this.#role === "standby") this.#do(() => this.#claim("standby", this.#known.term));
     if (isSilent && this.#role === "drained") this.#do(() => this.#claim("drained", this.#term));
   }
 
   /** Where no brain ever was, none has to be waited for. */
   async #claimIfFirst(): Promise<void> {
-    const { value } = await this.#options.memory.read(KEY, Term);
-    this.#knownTerm = value?.term ?? 0;
-    if (value === undefined) await this.#claim("standby", 0);
+    await this.#readRecord();
+    if (this.#known === NOBODY) await this.#claim("standby", NOBODY.term);
   }
 
   /** Refused where somebody has claimed since: whoever acts on that brain's silence has to wait for the new one's. */
   async #claim(as: BrainRole, after: number): Promise<void> {
     if (this.#role !== as) return;
     const { memory, brainId, take } = this.#options;
-    const { value, revision } = await memory.read(KEY, Term);
-    this.#knownTerm = value?.term ?? 0;
+    const revision = await this.#readRecord();
     this.#heardAt = performance.now();
-    if (this.#knownTerm !== after) return;
+    if (this.#known.term !== after) return;
     const term = after + 1;
     if (!(await memory.write(KEY, { brainId, term }, revision))) return;
     this.#term = term;
-    this.#knownTerm = term;
+    this.#known = { brainId, term };
     this.#successor = null;
     this.#role = "active";
     await take();
     this.#say({ phase: "tookOver", term });
+  }
+
+  /** Resolves with the record's revision. */
+  async #readRecord(): Promise<number> {
+    const { value, revision } = await this.#options.memory.read(KEY, Term);
+    this.#known = value ?? NOBODY;
+    return revision;
   }
 
   #leave(fault?: unknown): void {

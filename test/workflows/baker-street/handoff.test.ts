@@ -89,7 +89,7 @@ it("neither leaves nor waits for an old brain that has roles and terms of its ow
   const blue = await street.brain("blue");
   const nats = await street.raw();
   const beat = (): void => {
-    for (const term of [undefined, 1, 999])
+    for (const term of [undefined, 1, blue.handoff.term, 999])
       nats.publish("baker.system.health", JSON.stringify({ service: "brain", id: "old", role: "active", term }));
     nats.publish("baker.system.handoff", JSON.stringify({ type: "tookOver", from: "old", term: 999 }));
   };
