@@ -50,16 +50,13 @@ export async function fetchDebianPackage(source: DebianSource, target: FetchTarg
   const reasons: string[] = [];
   for (const mirror of await debianMirrors(source.aptFolder, source.publicMirror)) {
     for (const suite of suites) {
-      const startedAt = performance.now();
       const result = await fetchFromSuite(mirror, suite, source, target);
       if (result.outcome === "installed") {
         return result;
       }
       reasons.push(`${mirror.uri} ${suite}: ${result.reason}`);
-      if (performance.now() - startedAt >= source.silenceMs) {
-        // A mirror that hung for one suite hangs for the others too; a suite it does not have is known at once.
-        break;
-      }
+      // A mirror that hung for one suite hangs for the others too.
+      if (result.outcome === "silent") break;
     }
   }
   return { outcome: "unavailable", reason: reasons.join("; ") };
@@ -70,12 +67,15 @@ async function fetchFromSuite(
   suite: string,
   source: DebianSource,
   target: FetchTarget,
-): Promise<FetchResult> {
+): Promise<FetchResult | { readonly outcome: "silent"; readonly reason: string }> {
   const folder = await mkdtemp(join(target.workFolder, "apt-"));
   const apt = await privateApt(folder, mirror, suite, source, target);
+  const startedAt = performance.now();
   const updated = await apt(["update"]);
   if (updated.outcome === "failed") {
-    return { outcome: "unavailable", reason: updated.reason };
+    // A suite that a mirror does not have is known at once.
+    const isSilent = performance.now() - startedAt >= source.silenceMs;
+    return { outcome: isSilent ? "silent" : "unavailable", reason: updated.reason };
   }
   const downloaded = await apt(["download", "nats-server"]);
   if (downloaded.outcome === "failed") {
