@@ -1,13 +1,21 @@
 /** The team's place on the shared server: reports and tasks come in, updates and results go out. */
 import type { EndedTask } from "perdure";
-import { defineBridge, GivenUpError, type Outgoing, publication, type Received, request } from "perdure/bridges";
+import {
+  defineBridge,
+  GivenUpError,
+  type Outgoing,
+  publication,
+  type Received,
+  request,
+  type Screening,
+} from "perdure/bridges";
 import { signatureOf } from "./error-signature.js";
 import type { Investigation } from "./investigation.js";
 import { ErrorReport, type Rejected, Result, TeamTask, Update } from "./messages.js";
 import { type Environment, environments, type TeamNames } from "./names.js";
-import { screenedLengthMax } from "./screen/readings.js";
+import { fileLengthMax, screenedLengthMax } from "./screen/readings.js";
 import { ruleScreen } from "./screen/rule-screen.js";
-import type { Screen } from "./screen/screen.js";
+import { mayPass, type Screen } from "./screen/screen.js";
 import { errorFixer, taskProcessor, topologyOf } from "./topology.js";
 
 /** Each of them runs tests; the others wait on the server. */
@@ -15,7 +23,6 @@ const investigationsAtOnce = 4;
 const previewLength = 100;
 /** The specialists need the text to recognise the error, not all that somebody put into it. */
 const errorLengthMax = 2_000;
-const fileLengthMax = 1_000;
 /** A task whose type nobody on the team takes does not stay for ever. */
 const taskPatienceMs = 24 * 60 * 60 * 1_000;
 
@@ -30,10 +37,8 @@ export function teamBridge(names: TeamNames, screen: Screen = ruleScreen) {
     // No stream of the project takes it: it is for whoever watches.
     return { subject: subjects.rejected, body, via: "core" };
   };
-  const screened = async (report: ErrorReport, text: string) => {
-    const verdict = await screen(report);
-    return verdict.verdict === "pass" ? verdict : { verdict: verdict.verdict, publish: rejected(text) };
-  };
+  const screened = async (report: ErrorReport, text: string): Promise<Screening> =>
+    (await mayPass(screen, report)) ? { verdict: "pass" } : { verdict: "rejected", publish: rejected(text) };
   const reports = (environment: Environment) =>
     request({
       from: { stream: streams.errors[environment], consumer: errorFixer },

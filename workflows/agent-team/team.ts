@@ -27,6 +27,8 @@ export interface Team {
   readonly bridge: RunningBridge;
   /** Hands back what is in hand. */
   stop(): Promise<void>;
+  /** Settles when it has ended; rejects where a part of it ended by itself, as where another process took its place. */
+  readonly ended: Promise<void>;
 }
 
 /** As it is where nobody says otherwise. */
@@ -65,7 +67,10 @@ export async function startTeam({ names, screen, projectFolder, ...options }: Te
     stops.push(() => investigators.stop());
     const bridge = await startBridge(declared, connection);
     stops.push(() => bridge.stop());
-    return { bridge, stop };
+    const ended = Promise.race([fleet.closed, investigators.closed, bridge.closed]);
+    // Nobody has to look.
+    ended.catch(() => undefined);
+    return { bridge, stop, ended };
   } catch (fault) {
     await stop();
     throw fault;

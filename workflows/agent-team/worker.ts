@@ -3,7 +3,8 @@
  *
  *   NATS_URL=nats://127.0.0.1:4222 NATS_NAMESPACE=shop node dist/workflows/agent-team/worker.js --project /path/to/shop
  *
- * Prints `ready <project>` when reports are taken, and hands back what is in hand on SIGTERM and Ctrl-C.
+ * Prints `ready <project>` when reports are taken, and hands back what is in hand on SIGTERM and Ctrl-C. Ends with status 1
+ * where another process takes its place, or its connection is lost for good.
  */
 import { once } from "node:events";
 import { stat } from "node:fs/promises";
@@ -20,6 +21,9 @@ await runMember("agent-team", async () => {
     throw new UsageError(`${projectFolder} is no folder`);
   const team = await startTeam({ names, servers, projectFolder, onFault: (fault) => console.error(fault) });
   console.log(`ready ${names.project}`);
-  await Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
-  await team.stop();
+  try {
+    await Promise.race([...["SIGTERM", "SIGINT"].map((signal) => once(process, signal)), team.ended]);
+  } finally {
+    await team.stop();
+  }
 });

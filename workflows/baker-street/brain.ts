@@ -11,6 +11,7 @@ import { beat, HealthMonitor } from "./health.js";
 import { startHttpFace } from "./http-face.js";
 import { JobBook } from "./job-book.js";
 import { JobDesk } from "./job-desk.js";
+import { handInLost } from "./lost-dispatches.js";
 import type { MemberSettings } from "./member-settings.js";
 import { Memory } from "./memory.js";
 import { brainTopology, jobSettings, news } from "./topology.js";
@@ -46,7 +47,16 @@ export async function startBrain(settings: BrainSettings): Promise<Brain> {
   const book = new JobBook(memory);
   const patienceMs = heartbeatMs * INTERVALS_UNTIL_SILENT;
   const extensions = new ExtensionRegistry(fleet, memory, patienceMs);
-  const duties = new Duties({ settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs: patienceMs });
+  const duties = new Duties({
+    settings,
+    basis,
+    fleet,
+    client,
+    book,
+    extensions,
+    tracing,
+    extensionLostAfterMs: patienceMs,
+  });
   // Both of two brains: what nobody hears is missed, and of a job's results the first one counts.
   const endOverhearing = jobs.overheard.includes(news.result) ? book.overhear(fleet, news.result) : nothing;
   // Made behind the monitor, which hears beats at once.
@@ -105,6 +115,7 @@ interface DutyParts {
   readonly settings: BrainSettings;
   readonly basis: Pick<MemberSettings, "servers" | "namespace">;
   readonly fleet: Fleet;
+  readonly client: Client;
   readonly book: JobBook;
   readonly extensions: ExtensionRegistry;
   readonly tracing: Tracing;
@@ -123,7 +134,7 @@ class Duties {
   }
 
   async take(): Promise<void> {
-    const { settings, basis, fleet, book, extensions, tracing, extensionLostAfterMs } = this.#parts;
+    const { settings, basis, fleet, client, book, extensions, tracing, extensionLostAfterMs } = this.#parts;
     const { namespace, ackWaitMs } = settings;
     const jobs = await jobSettings(fleet, ackWaitMs);
     await fleet.apply(brainTopology(namespace, jobs));
@@ -131,6 +142,8 @@ class Duties {
     if (jobs.overheard.includes(news.status)) this.#endOverhearing = book.overhear(fleet, news.status);
     this.#bridge = await startBridge(brainBridge({ namespace, tracing, settings: jobs, extensionLostAfterMs }), basis);
     await extensions.announceAgain();
+    // Not worth a brain: the next one tries again.
+    await handInLost(client).catch((fault: unknown) => console.error("lost jobs could not be handed in again:", fault));
   }
 
   /** May be called twice. */

@@ -48,7 +48,11 @@ export function streamJob(response: ServerResponse, { book, jobId, lastEventId }
     async () => show(await book.of(jobId)),
     () => response.destroy(),
   );
-  const endNews = book.onNews(jobId, look);
+  // Many browsers may watch one job, so nobody reads again what the news brings.
+  const endNews = book.onNews(jobId, (updates) => {
+    if (updates === undefined) look();
+    else show({ updates, result: undefined });
+  });
   const heartbeat = setInterval(() => response.write(": still here\n\n"), HEARTBEAT_MS);
   response.once("close", () => {
     endNews();

@@ -23,6 +23,8 @@ export interface ExtensionOptions {
 
 type Answer = { readonly output: unknown } | { readonly error: { readonly type: string; readonly message: string } };
 
+const ERROR_LENGTH_MAX = 10_000;
+
 export class Extension {
   readonly #options: ExtensionOptions;
   readonly #stopping = new AbortController();
@@ -71,13 +73,19 @@ export class Extension {
     const { fleet, tracing, id } = this.#options;
     const hop = tracing.hop(`tool ${tool}`, "receive", traceparent, { "baker.extension": id, "baker.call": callId });
     const answer = await this.#answers.give(callId, () => this.#do(tool, input));
-    const status = "error" in answer ? "failed" : "completed";
+    const say = (said: Answer): void =>
+      fleet.send(
+        resultSubject ?? subject.toolResult(callId),
+        { callId, status: "error" in said ? "failed" : "completed", ...said, timestamp: new Date().toISOString() },
+        { headers: { traceparent: hop.traceparent } },
+      );
     hop.end("error" in answer ? answer.error.message : undefined);
-    fleet.send(
-      resultSubject ?? subject.toolResult(callId),
-      { callId, status, ...answer, timestamp: new Date().toISOString() },
-      { headers: { traceparent: hop.traceparent } },
-    );
+    try {
+      say(answer);
+    } catch (fault) {
+      // More than a message may have, or nothing that JSON has a form for.
+      say({ error: errorOf(fault) });
+    }
   }
 
   async #do(name: string, input: unknown): Promise<Answer> {
@@ -89,8 +97,12 @@ export class Extension {
     try {
       return { output: (await tool(input, { signal: this.#stopping.signal })) ?? null };
     } catch (thrown) {
-      const fault = thrown instanceof Error ? thrown : new Error(String(thrown));
-      return { error: { type: fault.name, message: fault.message } };
+      return { error: errorOf(thrown) };
     }
   }
+}
+
+function errorOf(thrown: unknown): { readonly type: string; readonly message: string } {
+  const fault = thrown instanceof Error ? thrown : new Error(String(thrown));
+  return { type: fault.name, message: fault.message.slice(0, ERROR_LENGTH_MAX) };
 }

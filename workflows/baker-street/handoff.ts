@@ -3,6 +3,7 @@
  * `baker.system.handoff`. The messages make it quick; what makes it safe is one remembered record, the term, which each
  * brain has to raise before it becomes active and which only one of two can.
  */
+import { randomUUID } from "node:crypto";
 import type { Fleet } from "perdure/bridges";
 import { z } from "zod";
 import type { Memory } from "./memory.js";
@@ -41,6 +42,7 @@ export class HandoffMember {
   /** Resolves when another brain is active in place of this one, or it was stopped; rejects where it could not take or let go. */
   readonly gone: Promise<void>;
   #settle: (fault?: unknown) => void = () => undefined;
+  readonly #instance = randomUUID();
   #role: BrainRole = "standby";
   #term = 0;
   #successor: string | null = null;
@@ -72,7 +74,7 @@ export class HandoffMember {
 
   /** Other brains' beats say who is active. */
   hearBeat({ service, id, role, term }: HealthBeat): void {
-    if (service !== "brain" || id === this.#options.brainId || (role !== "active" && role !== "drained")) return;
+    if (service !== "brain" || (role !== "active" && role !== "drained")) return;
     if (typeof term === "number") this.#hearTerm(id, term);
   }
 
@@ -89,9 +91,11 @@ export class HandoffMember {
 
   #hear(message: Handoff): void {
     const { brainId } = this.#options;
-    if (message.from === brainId) return;
-    if (message.phase === "offer") this.#hearOffer(message.from);
-    else if (message.phase === "tookOver") this.#hearTerm(message.from, message.term);
+    if (message.phase === "offer") {
+      // One that was started under the same id is another brain; one that does not say is told by its id.
+      const isOwn = message.from === brainId && (message.instance ?? this.#instance) === this.#instance;
+      if (!isOwn) this.#hearOffer(message.from);
+    } else if (message.phase === "tookOver") this.#hearTerm(message.from, message.term);
     else if (message.to === brainId || message.to === ANYBODY) {
       this.#do(() => this.#claim("standby", message.term ?? this.#known.term));
     }
@@ -113,28 +117,39 @@ export class HandoffMember {
   }
 
   /**
-   * Somebody else raised the term: this brain's time is over, whether it noticed or not. But only the record says so: an old
-   * brain may beat with roles and terms of its own.
+   * Somebody else says that it is active: this brain's time is over, whether it noticed or not. But only the record says so: an
+   * old brain may beat with roles and terms of its own. A lower term counts as well: the record may have been wiped.
    */
   #hearTerm(brainId: string, term: number): void {
-    if (term === this.#known.term && brainId === this.#known.brainId) this.#heardAt = performance.now();
-    if (term <= this.#known.term) return;
-    this.#do(async () => {
-      await this.#readRecord();
-      if (this.#known.term < term) return;
-      this.#heardAt = performance.now();
-      if (this.#known.term <= this.#term) return;
-      if (this.#role === "active") await this.#options.letGo();
-      if (this.#role === "active" || this.#role === "drained") this.#leave();
-    });
+    const isKnown = (): boolean => term === this.#known.term && brainId === this.#known.brainId;
+    // Its own words.
+    if (brainId === this.#options.brainId && term === this.#term) return;
+    if (isKnown()) this.#heardAt = performance.now();
+    else
+      this.#do(async () => {
+        await this.#readRecord();
+        if (isKnown()) this.#heardAt = performance.now();
+        await this.#leaveIfReplaced();
+      });
   }
 
   #tick(): void {
     if (this.#role === "standby") this.#say({ phase: "offer" });
-    const isSilent = performance.now() - this.#heardAt > this.#options.patienceMs;
-    // One that has let go and whose successor never came goes on itself.
-    if (isSilent && this.#role === "standby") this.#do(() => this.#claim("standby", this.#known.term));
-    if (isSilent && this.#role === "drained") this.#do(() => this.#claim("drained", this.#term));
+    // Only when it is its turn: to let go may take longer than the patience, and the successor's time begins after it.
+    this.#do(async () => {
+      if (performance.now() - this.#heardAt <= this.#options.patienceMs) return;
+      if (this.#role === "standby") await this.#claim("standby", this.#known.term);
+      // One that has let go and whose successor never came goes on itself.
+      if (this.#role === "drained") await this.#claim("drained", this.#term);
+    });
+  }
+
+  /** Where the record is not this brain's, whatever its term: it was written over this one's, or after it was wiped. */
+  async #leaveIfReplaced(): Promise<void> {
+    const { brainId, term } = this.#known;
+    if (this.#known === NOBODY || (brainId === this.#options.brainId && term === this.#term)) return;
+    if (this.#role === "active") await this.#options.letGo();
+    if (this.#role === "active" || this.#role === "drained") this.#leave();
   }
 
   /** Where no brain ever was, none has to be waited for. */
@@ -149,7 +164,8 @@ export class HandoffMember {
     const { memory, brainId, take } = this.#options;
     const revision = await this.#readRecord();
     this.#heardAt = performance.now();
-    if (this.#known.term !== after) return;
+    // A record that was wiped is made again.
+    if (this.#known !== NOBODY && this.#known.term !== after) return await this.#leaveIfReplaced();
     const term = after + 1;
     if (!(await memory.write(KEY, { brainId, term }, revision))) return;
     this.#term = term;
@@ -185,7 +201,7 @@ export class HandoffMember {
 
   #say(message: Readonly<Record<string, unknown>>): void {
     const { fleet, brainId } = this.#options;
-    const said = { ...message, from: brainId, timestamp: new Date().toISOString() };
+    const said = { ...message, from: brainId, instance: this.#instance, timestamp: new Date().toISOString() };
     fleet.send(subject.handoff, said, contextOfItsOwn());
   }
 }

@@ -30,6 +30,8 @@ export interface JobPicture {
 const News = z.looseObject({});
 
 const UPDATES_KEPT = 200;
+/** Of one record; the server takes 1 MiB. */
+const UPDATES_BYTES_MAX = 512 * 1024;
 
 /** Keys allow less than subjects do, and what comes from elsewhere may use all of it. */
 const keyOf = (kind: "job" | "result", jobId: string): string => `${kind}.${taskIdOf(jobId)}`;
@@ -44,7 +46,7 @@ export class JobBook {
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#ends = [
-      memory.watch("job.*", Updates, ({ jobId }) => this.#news.emit(jobId)),
+      memory.watch("job.*", Updates, ({ jobId, updates }) => this.#news.emit(jobId, updates)),
       memory.watch("result.*", JobResult, ({ jobId }) => this.#news.emit(jobId)),
     ];
   }
@@ -85,8 +87,11 @@ export class JobBook {
     return { updates: updates.value?.updates ?? [], result: result.value };
   }
 
-  /** Calls back whenever this or another brain has read something of the job. Returns what ends it. */
-  onNews(jobId: string, listener: () => void): () => void {
+  /**
+   * Calls back whenever this or another brain has read something of the job: with its updates, or without where there is a
+   * result. Returns what ends it.
+   */
+  onNews(jobId: string, listener: (updates?: JobPicture["updates"]) => void): () => void {
     this.#news.on(jobId, listener);
     return () => this.#news.off(jobId, listener);
   }
@@ -109,9 +114,22 @@ export class JobBook {
       // Read before, by a brain that ended before it had acknowledged it.
       if (stored !== undefined && updates.some((update) => update.sequence === sequence)) return known;
       const added = { id: count + 1, sequence, at, body: status };
-      return { jobId: status.jobId, count: count + 1, updates: [...updates, added].slice(-UPDATES_KEPT) };
+      return { jobId: status.jobId, count: count + 1, updates: asManyAsFit([...updates, added]) };
     });
   }
+}
+
+/** The last ones; of one that alone is too large, what a status cannot do without. */
+function asManyAsFit(updates: readonly Update[]): Update[] {
+  const kept: Update[] = [];
+  let bytes = 0;
+  for (const update of updates.slice(-UPDATES_KEPT).reverse()) {
+    bytes += Buffer.byteLength(JSON.stringify(update));
+    if (bytes > UPDATES_BYTES_MAX && kept.length > 0) break;
+    const { jobId, state } = update.body;
+    kept.unshift(bytes > UPDATES_BYTES_MAX ? { ...update, body: { jobId, state, truncated: true } } : update);
+  }
+  return kept;
 }
 
 /** Of what does not fit, another delivery would be no better. */

@@ -2,6 +2,7 @@
 import { type Client, PerdureError, type TaskView } from "perdure";
 import { dispatchId, dispatchType } from "./brain-bridge.js";
 import type { JobBook, JobPicture } from "./job-book.js";
+import { dispatchOf, dispatchRetry } from "./lost-dispatches.js";
 import type { Job } from "./messages.js";
 import type { Tracing } from "./tracing.js";
 
@@ -37,7 +38,7 @@ export class JobDesk {
    * same job. @throws PerdureError as `Client.submit` does
    */
   async handIn(job: Job, traceparent: string | undefined): Promise<void> {
-    const task = { taskId: dispatchId(job.jobId), type: dispatchType, input: job };
+    const task = { taskId: dispatchId(job.jobId), type: dispatchType, input: job, retry: dispatchRetry };
     await this.#parts.client.submit(task, { traceparent });
   }
 
@@ -56,7 +57,7 @@ export class JobDesk {
 
   async #taskOf(jobId: string): Promise<JobView["task"]> {
     try {
-      const { taskId, state, reason, attempt } = await this.#parts.client.get(dispatchId(jobId));
+      const { taskId, state, reason, attempt } = await dispatchOf(this.#parts.client, dispatchId(jobId));
       return { taskId, state, attempt, ...(reason === undefined ? {} : { reason }) };
     } catch (fault) {
       if (fault instanceof PerdureError && fault.code === "NOT_FOUND") return null;

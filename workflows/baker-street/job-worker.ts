@@ -11,8 +11,15 @@ import { bakerJob } from "./workflows.js";
 /** It looks whether its place is still there every so many heartbeats. */
 const HEARTBEATS_A_LOOK = 5;
 
-/** Resolves when it takes jobs; what it resolves with ends it in order: what it has in hand goes to others. */
-export async function startJobWorker(settings: MemberSettings): Promise<() => Promise<void>> {
+export interface JobWorker {
+  /** Ends it in order: what it has in hand goes to others. */
+  stop(): Promise<void>;
+  /** Settles when it has ended; rejects where a part of it ended by itself, as where another process took its id. */
+  readonly ended: Promise<void>;
+}
+
+/** Resolves when it takes jobs. */
+export async function startJobWorker(settings: MemberSettings): Promise<JobWorker> {
   const { id, servers, namespace, heartbeatMs, ackWaitMs, logger } = settings;
   const tracing = startTracing("baker-street.worker");
   const basis = { servers, namespace, ...(logger === undefined ? {} : { logger }) };
@@ -32,12 +39,18 @@ export async function startJobWorker(settings: MemberSettings): Promise<() => Pr
   });
   await place.take();
   const endBeat = beat(fleet, { service: "worker", id, intervalMs: heartbeatMs });
-  return async () => {
-    endBeat();
-    await place.leave();
-    await fleet.close();
-    await code.drain();
-    await tracing.close();
+  const ended = Promise.race([fleet.closed, code.closed, place.lost]);
+  // Nobody has to look.
+  ended.catch(() => undefined);
+  return {
+    ended,
+    stop: async () => {
+      endBeat();
+      await place.leave();
+      await fleet.close();
+      await code.drain();
+      await tracing.close();
+    },
   };
 }
 
@@ -58,6 +71,11 @@ class Place {
   #joined: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
+  #lose: (fault: unknown) => void = () => undefined;
+  /** Rejects when the bridge of the day ended by itself. */
+  readonly lost = new Promise<never>((_, reject) => {
+    this.#lose = reject;
+  });
 
   constructor(parts: PlaceParts) {
     this.#parts = parts;
@@ -78,6 +96,7 @@ class Place {
   async #join(): Promise<void> {
     this.#joined = undefined;
     this.#bridge = await this.#parts.join();
+    this.#bridge.closed.catch(this.#lose);
     this.#joined = await this.#parts.find();
   }
 

@@ -63,7 +63,7 @@ async function startBrainMember(settings: MemberSettings, options: Options): Pro
 }
 
 async function startWorkerMember(settings: MemberSettings): Promise<Started> {
-  return { ready: settings.id, stop: await startJobWorker(settings) };
+  return { ready: settings.id, ...(await startJobWorker(settings)) };
 }
 
 async function startExtensionMember({ id, servers, namespace, heartbeatMs }: MemberSettings): Promise<Started> {

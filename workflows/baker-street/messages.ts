@@ -50,6 +50,21 @@ export const Token = Id.pipe(
   z.string().regex(/^[^\s.*>\p{Cc}]{1,100}$/u, "must be 1 to 100 characters without blanks, dots, * and >"),
 );
 
+/** What was asked under an id: whoever asks is told of what cannot be read, as long as the id can. */
+type Asked<T> =
+  | { readonly id: string; readonly read: T; readonly fault?: never }
+  | { readonly id: string; readonly read?: never; readonly fault: string };
+
+function asked<T>(schema: z.ZodType<T>, named: z.ZodType<string>) {
+  return z.unknown().transform((given, context): Asked<T> => {
+    const [read, id] = [schema.safeParse(given), named.safeParse(given)];
+    if (id.success && read.success) return { id: id.data, read: read.data };
+    if (id.success) return { id: id.data, fault: z.prettifyError(read.error ?? new z.ZodError([])) };
+    context.addIssue({ code: "custom", message: z.prettifyError(id.error) });
+    return z.NEVER;
+  });
+}
+
 /** Becomes part of a capability of ours, so it takes what those take. */
 const Name = z
   .string()
@@ -76,6 +91,10 @@ export const Job = spelled(
   }),
 );
 export type Job = z.infer<typeof Job>;
+export const AnyJob = asked(
+  Job,
+  spelled({ jobId: ["job_id", "id"] }, z.object({ jobId: Token })).transform(({ jobId }) => jobId),
+);
 
 /** On `baker.jobs.status.<jobId>`. */
 export const JobStatus = spelled(
@@ -158,7 +177,10 @@ export const ToolCall = z.looseObject({
   tool: z.string().min(1),
   input: z.unknown().optional(),
   /** Where the result is awaited; default `baker.extensions.result.<callId>`. */
-  resultSubject: z.string().min(1).optional(),
+  resultSubject: z
+    .string()
+    .regex(/^[^\s.*>]+(\.[^\s.*>]+)*$/, "must be a subject to publish on")
+    .optional(),
 });
 export type ToolCall = z.infer<typeof ToolCall>;
 
@@ -177,6 +199,11 @@ export const PodLaunch = spelled(
   }),
 );
 export type PodLaunch = z.infer<typeof PodLaunch>;
+export const AnyLaunch = asked(
+  PodLaunch,
+  spelled({ taskId: ["task_id", "id"] }, z.object({ taskId: Token })).transform(({ taskId }) => taskId),
+);
+export type AnyLaunch = z.infer<typeof AnyLaunch>;
 
 /** On `baker.tasks.status.<taskId>`. */
 export const PodStatus = spelled(
@@ -205,7 +232,7 @@ export type HealthBeat = z.infer<typeof HealthBeat>;
 export const Handoff = spelled(
   { phase: ["type", "action"], from: ["brainId", "brain_id", "id"] },
   z.discriminatedUnion("phase", [
-    z.looseObject({ phase: z.literal("offer"), from: Token }),
+    z.looseObject({ phase: z.literal("offer"), from: Token, instance: z.string().optional() }),
     z.looseObject({ phase: z.literal("drained"), from: Token, to: Token, term: z.int().min(1).optional() }),
     z.looseObject({ phase: z.literal("tookOver"), from: Token, term: z.int().min(1) }),
   ]),

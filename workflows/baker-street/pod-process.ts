@@ -1,6 +1,7 @@
 /** One task pod: a child process that is given its input on stdin, bounded in time and in what it may print. */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
+import type { PodReaper } from "./pod-reaper.js";
 
 export interface PodOptions {
   /** The program and its arguments. */
@@ -10,6 +11,8 @@ export interface PodOptions {
   /** Ends it. */
   readonly signal: AbortSignal;
   readonly environment: Readonly<Record<string, string>>;
+  /** Knows it while it runs. */
+  readonly reaper: PodReaper;
   readonly onStarted: (pid: number) => void;
 }
 
@@ -26,37 +29,54 @@ export interface PodEnd {
 
 export const outputBytesMax = 256 * 1024;
 const errorBytesMax = 16 * 1024;
-/** From the request to end until it is ended. */
+/** From the request to end until it is ended, and from its end until nobody waits for what another one may print in its name. */
 const endGraceMs = 2_000;
 
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly error?: Error;
+  /** Before it ended. */
+  readonly isStopped: boolean;
+  readonly isLate: boolean;
+}
+
 export async function runPod(options: PodOptions): Promise<PodEnd> {
-  const { command, input, timeoutMs, signal, environment, onStarted } = options;
+  const { command, input, timeoutMs, signal, environment, reaper, onStarted } = options;
   const [program = "", ...args] = command;
   // A group of its own, so that what it starts ends with it.
   const child = spawn(program, args, { env: { ...environment }, stdio: "pipe", detached: true });
+  const { pid } = child;
+  if (pid !== undefined) reaper.add(pid);
   const outputs = [collect(child.stdout, outputBytesMax), collect(child.stderr, errorBytesMax)] as const;
   const timeUp = AbortSignal.timeout(timeoutMs);
   const stop = (): void => end(child);
   for (const reason of [timeUp, signal]) reason.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
 
-  const ended = await new Promise<{ code: number | null; by: NodeJS.Signals | null; error?: Error }>((resolve) => {
-    child.once("spawn", () => onStarted(child.pid ?? 0));
-    child.once("error", (error) => resolve({ code: null, by: null, error }));
-    child.once("close", (code, by) => resolve({ code, by }));
+  const ended = await new Promise<Ended>((resolve) => {
+    let by: Pick<Ended, "isStopped" | "isLate"> = { isStopped: false, isLate: false };
+    child.once("spawn", () => onStarted(pid ?? 0));
+    child.once("error", (error) => resolve({ ...by, code: null, signal: null, error }));
+    child.once("exit", () => {
+      by = { isStopped: signal.aborted, isLate: timeUp.aborted };
+      if (pid !== undefined) endRest(child, pid);
+    });
+    child.once("close", (code, killer) => resolve({ ...by, code, signal: killer }));
     // Of a program that does not read it.
     child.stdin.on("error", () => undefined);
     child.stdin.end(input === undefined ? "" : JSON.stringify(input));
   });
   for (const reason of [timeUp, signal]) reason.removeEventListener("abort", stop);
+  if (pid !== undefined) reaper.remove(pid);
 
   const [stdout, stderr] = outputs.map((output) => output());
   const fault = (type: PodFault, message: string) => ({ type, message });
   const why = (): PodEnd["fault"] => {
     if (ended.error !== undefined) return fault("POD_NOT_STARTED", `${program}: ${ended.error.message}`);
-    if (signal.aborted) return fault("POD_STOPPED", "the launcher was stopped");
-    if (timeUp.aborted) return fault("POD_TIMED_OUT", `not done after ${timeoutMs} ms; it was ended`);
-    if (ended.by !== null) return fault("POD_KILLED", `ended by ${ended.by}`);
+    if (ended.isStopped) return fault("POD_STOPPED", "the launcher was stopped");
+    if (ended.isLate) return fault("POD_TIMED_OUT", `not done after ${timeoutMs} ms; it was ended`);
+    if (ended.signal !== null) return fault("POD_KILLED", `ended by ${ended.signal}`);
     if (ended.code !== 0) return fault("POD_FAILED", `exit status ${ended.code}`);
     return null;
   };
@@ -84,6 +104,16 @@ function end(child: ChildProcess): void {
   if (child.pid === undefined) return;
   signalGroup(child.pid, "SIGTERM");
   const late = setTimeout(() => child.pid !== undefined && signalGroup(child.pid, "SIGKILL"), endGraceMs);
+  child.once("close", () => clearTimeout(late));
+}
+
+/** What the program has left behind ends with it, and is not waited for where it left the group and holds the outputs. */
+function endRest(child: ChildProcess, pid: number): void {
+  signalGroup(pid, "SIGKILL");
+  const late = setTimeout(() => {
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }, endGraceMs);
   child.once("close", () => clearTimeout(late));
 }
 

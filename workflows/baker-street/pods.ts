@@ -4,8 +4,9 @@
  */
 import type { Fleet } from "perdure/bridges";
 import { beat } from "./health.js";
-import { PodLaunch, type PodResult, subject } from "./messages.js";
+import { AnyLaunch, type PodLaunch, type PodResult, subject } from "./messages.js";
 import { type PodEnd, runPod } from "./pod-process.js";
+import { PodReaper } from "./pod-reaper.js";
 import { RecentAnswers } from "./recent-answers.js";
 import type { Hop, Tracing } from "./tracing.js";
 
@@ -20,6 +21,7 @@ export interface PodLauncherOptions {
 
 /** Of several launchers one takes each launch. */
 const QUEUE = "pods";
+const JSON_BYTES_MAX = 800 * 1024;
 const TIMEOUT_MS_DEFAULT = 600_000;
 
 export class PodLauncher {
@@ -27,6 +29,7 @@ export class PodLauncher {
   readonly #stopping = new AbortController();
   readonly #results = new RecentAnswers<PodResult>();
   readonly #running = new Set<Promise<void>>();
+  readonly #reaper = new PodReaper();
   readonly #ends: readonly (() => void)[];
 
   constructor(options: PodLauncherOptions) {
@@ -34,7 +37,7 @@ export class PodLauncher {
     const { fleet, id, heartbeatMs } = options;
     const launches = fleet.listen(
       subject.launch,
-      PodLaunch,
+      AnyLaunch,
       ({ body, header }) => {
         const running = this.#launch(body, header("traceparent")).finally(() => this.#running.delete(running));
         this.#running.add(running);
@@ -50,13 +53,18 @@ export class PodLauncher {
     for (const end of this.#ends) end();
     this.#stopping.abort();
     await Promise.all(this.#running);
+    this.#reaper.close();
   }
 
-  async #launch(launch: PodLaunch, traceparent: string | undefined): Promise<void> {
-    const { taskId, program } = launch;
+  async #launch(asked: AnyLaunch, traceparent: string | undefined): Promise<void> {
+    const { id: taskId } = asked;
     const { fleet, tracing, id } = this.#options;
-    const hop = tracing.hop(`pod ${program}`, "receive", traceparent, { "baker.launcher": id, "baker.task": taskId });
-    const result = await this.#results.give(taskId, () => this.#run(launch, hop));
+    const name = asked.read === undefined ? "pod" : `pod ${asked.read.program}`;
+    const hop = tracing.hop(name, "receive", traceparent, { "baker.launcher": id, "baker.task": taskId });
+    const result: PodResult =
+      asked.read === undefined
+        ? { taskId, status: "failed", error: { type: "LAUNCH_INVALID", message: asked.fault } }
+        : await this.#results.give(taskId, () => this.#run(asked.read, hop));
     hop.end(result.error?.message);
     fleet.send(subject.podResult(taskId), result, { headers: { traceparent: hop.traceparent } });
   }
@@ -83,6 +91,7 @@ export class PodLauncher {
       input,
       timeoutMs,
       signal: this.#stopping.signal,
+      reaper: this.#reaper,
       environment: { PATH, BAKER_TASK_ID: taskId, TRACEPARENT: hop.traceparent },
       onStarted: (pid) => say("running", { pid }),
     });
@@ -91,11 +100,22 @@ export class PodLauncher {
 }
 
 function resultOf(taskId: string, end: PodEnd, durationMs: number): PodResult {
-  const { exitCode, stdout, stderr, isTruncated, fault } = end;
+  const { exitCode, stderr, fault } = end;
+  const stdout = asItFits(end.stdout);
+  const isTruncated = end.isTruncated || stdout.length < end.stdout.length;
   const told = { taskId, exitCode, stderr, truncated: isTruncated, durationMs, timestamp: new Date().toISOString() };
   return fault === null
     ? { ...told, status: "completed", output: jsonOrText(stdout) }
     : { ...told, status: "failed", output: stdout, error: fault };
+}
+
+/** A control character takes six bytes in JSON, and a message of the fleet has at most 1 MiB. */
+function asItFits(text: string): string {
+  let fitting = text;
+  while (Buffer.byteLength(JSON.stringify(fitting)) > JSON_BYTES_MAX) {
+    fitting = fitting.slice(0, Math.floor(fitting.length / 2));
+  }
+  return fitting;
 }
 
 function jsonOrText(text: string): unknown {

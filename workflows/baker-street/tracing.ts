@@ -34,7 +34,8 @@ const kinds: Readonly<Record<HopKind, SpanKind>> = {
 
 /** A span is exported within so long of its end. */
 const EXPORT_DELAY_MS = 500;
-const TRACEPARENT = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}/;
+/** Of a later version there may be more behind it; `ff` is none. */
+const TRACEPARENT = /^(?:00(?!.{54})|(?!00|ff)[\da-f]{2})-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}(?:-|$)/;
 /** A collector that takes longer loses spans; nobody's work waits for it. */
 const EXPORT_TIMEOUT_MS = 2_000;
 

@@ -3,8 +3,8 @@
  * fleet how it goes, and acknowledges it when it has ended and its result is out. If it dies before, the job goes to another
  * worker; where that is one of ours, it finds the workflow still going, or ended.
  */
-import { type Bridge, defineBridge, publication, request, taskIdOf } from "perdure/bridges";
-import { Job, type JobResult, JobStatus, subject } from "./messages.js";
+import { type Bridge, defineBridge, publication, type Received, request, taskIdOf } from "perdure/bridges";
+import { AnyJob, type Job, type JobResult, JobStatus, subject } from "./messages.js";
 import { type JobSettings, jobStream, workers, workerTopology } from "./topology.js";
 import type { Hop, Tracing } from "./tracing.js";
 
@@ -14,8 +14,8 @@ export interface WorkerBridgeOptions {
   readonly settings: JobSettings;
 }
 
-/** The engine takes 512 KiB, with what it adds. */
-const JOB_BYTES_MAX = 500 * 1024;
+/** What the engine takes as a task's input. */
+const JOB_BYTES_MAX = 128 * 1024;
 /** Jobs in hand at a time, of each worker. */
 const JOBS_MAX = 50;
 
@@ -31,42 +31,41 @@ export const bakerNews = defineBridge("baker-worker", { publications: { status }
 
 export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOptions): Bridge {
   const resultBasis = (jobId: string) => ({ jobId, worker: workerId, timestamp: new Date().toISOString() });
+  const received = (type: string, jobId: string, message: Pick<Received<unknown>, "header">): Hop =>
+    tracing.hop(`job ${type}`, "receive", message.header("traceparent"), {
+      "baker.job": jobId,
+      "baker.worker": workerId,
+    });
   const hops = new WeakMap<object, Hop>();
   return defineBridge("baker-worker", {
     topology: workerTopology(settings),
     requests: {
       jobs: request({
         from: { stream: jobStream, consumer: settings.workersConsumer?.name ?? workers },
-        schema: Job,
+        schema: AnyJob,
         // Whoever dispatched it waits for a result; a dead letter would tell only us.
-        screen: (job, message) => {
-          const bytes = Buffer.byteLength(JSON.stringify(job));
-          if (bytes <= JOB_BYTES_MAX) return { verdict: "pass" };
-          const error = { type: "JOB_TOO_LARGE", message: `the job has ${bytes} bytes; ${JOB_BYTES_MAX} are taken` };
-          const hop = tracing.hop(`job ${job.type}`, "receive", message.header("traceparent"), {
-            "baker.job": job.jobId,
-            "baker.worker": workerId,
-          });
+        screen: ({ id: jobId, read: job, fault }, message) => {
+          const error = job === undefined ? { type: "JOB_INVALID", message: fault } : tooLarge(job);
+          if (error === undefined) return { verdict: "pass" };
+          const hop = received(job?.type ?? "unread", jobId, message);
           hop.end(error.message);
-          const body: JobResult = { ...resultBasis(job.jobId), status: "failed", error, durationMs: 0 };
+          const body: JobResult = { ...resultBasis(jobId), status: "failed", error, durationMs: 0 };
           const headers = { traceparent: hop.traceparent };
-          return { verdict: "rejected", publish: { subject: subject.jobResult(job.jobId), body, headers } };
+          return { verdict: "rejected", publish: { subject: subject.jobResult(jobId), body, headers } };
         },
-        task: (job, message) => {
-          const hop = tracing.hop(`job ${job.type}`, "receive", message.header("traceparent"), {
-            "baker.job": job.jobId,
-            "baker.worker": workerId,
-          });
+        task: ({ id: jobId, read: job }, message) => {
+          if (job === undefined) return undefined;
+          const hop = received(job.type, jobId, message);
           hops.set(message, hop);
           return {
-            taskId: jobWorkflowId(job.jobId),
+            taskId: jobWorkflowId(jobId),
             type: "workflow:baker.job",
             input: job,
             traceparent: hop.traceparent,
           };
         },
         ack: "onEnded",
-        outcome: (ended, { jobId }, message) => {
+        outcome: (ended, { id: jobId }, message) => {
           const hop = hops.get(message);
           const { state, output, error } = ended;
           const failure = {
@@ -89,4 +88,10 @@ export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOption
     },
     publications: { status },
   });
+}
+
+function tooLarge(job: Job): JobResult["error"] {
+  const bytes = Buffer.byteLength(JSON.stringify(job));
+  if (bytes <= JOB_BYTES_MAX) return undefined;
+  return { type: "JOB_TOO_LARGE", message: `the job has ${bytes} bytes; ${JOB_BYTES_MAX} are taken` };
 }

@@ -31,8 +31,11 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       workflows: [morningBriefing],
       ...(logger === undefined ? {} : { logger }),
     });
+    const ended = Promise.race([briefings.closed, bridge.closed]);
+    // Nobody has to look.
+    ended.catch(() => undefined);
     return {
-      ended: briefings.closed,
+      ended,
       stop: async () => {
         await briefings.drain();
         await bridge.stop();

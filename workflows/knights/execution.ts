@@ -1,5 +1,6 @@
 /** One task from its receipt to its result: the executor runs, and is aborted when its time is up or the knight stops. */
 import { performance } from "node:perf_hooks";
+import { z } from "zod";
 import { type Execution, ExecutionError, type Executors, type Log, nothingSpent, type Spent } from "./executor.js";
 import type { KnightResult, KnightTask } from "./messages.js";
 
@@ -61,11 +62,21 @@ export async function executeTask(task: KnightTask, options: ExecutionOptions): 
   return end(false, reason, spent);
 }
 
+const Answer = z.object({
+  result: z.string(),
+  cost: z.number().nonnegative(),
+  tokens: z.object({ input: z.number().nonnegative(), output: z.number().nonnegative() }),
+  model: z.string(),
+});
+
 type Settled = { readonly value: Execution } | { readonly fault: unknown };
 
 async function settled(execute: () => Promise<Execution>): Promise<Settled> {
   try {
-    return { value: await execute() };
+    const answer = Answer.safeParse(await execute());
+    if (answer.success) return { value: answer.data };
+    const faults = answer.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`);
+    return { fault: new Error(`What the executor answered is no result: ${faults.join("; ")}`) };
   } catch (fault) {
     return { fault };
   }

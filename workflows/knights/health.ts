@@ -104,14 +104,15 @@ export async function startHealth(options: HealthOptions): Promise<Health> {
       ...(fleet.isConnected ? [] : [`not connected to ${fleet.url}`]),
       ...(fault === null ? [] : [`JetStream does not answer: ${fault}`]),
     ];
-    const known = fault === null ? last : null;
+    const isAnswering = fleet.isConnected && fault === null;
+    const known = isAnswering ? last : null;
     return {
       status: faults.length === 0 ? "healthy" : "unhealthy",
       knight: options.knight,
       faults,
       connection: { connected: fleet.isConnected, url: fleet.url },
       jetstream: {
-        ok: fault === null,
+        ok: isAnswering,
         ping_ms: known === null ? null : Math.round(known.pingMs * 10) / 10,
         checked_at: last === null ? null : last.at.toISOString(),
       },

@@ -59,7 +59,9 @@ export const KnightResult = z.object({
 });
 export type KnightResult = z.infer<typeof KnightResult>;
 
-const amount = z.number().nonnegative();
+/** Beyond it, it is nobody's cost, and the sum of two would be no number of JSON. */
+const amountMax = 1e12;
+const amount = z.number().nonnegative().max(amountMax);
 
 /** As it is heard: whoever did a task has done it, also where what it says of the cost cannot be read. */
 export const HeardResult = KnightResult.extend({

@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { Executors, Log } from "./executor.js";
 import { type Health, startHealth } from "./health.js";
 import type { KnightSettings } from "./settings.js";
-import { consumerOf, knightTopology, tasksStream } from "./topology.js";
+import { consumerOf, knightTopology, resultsStream, tasksStream } from "./topology.js";
 import { Work } from "./work.js";
 
 export interface Knight {
@@ -47,9 +47,10 @@ export async function startKnight(options: KnightOptions): Promise<Knight> {
   const { taskTimeoutMs } = settings;
   const work = new Work(fleet, { knight: name, executors, taskTimeoutMs, log, stopping: stopping.signal });
   let isDraining = false;
-  /** A server that came back without its data, or an operator, may have left the knight without its consumer. */
+  /** A server that came back without its data, or an operator, may have left the knight without what it needs. */
   const lag = async (): Promise<ConsumerLag> => {
     try {
+      await fleet.streamState(resultsStream);
       return await fleet.lag(tasksStream, consumerOf(name));
     } catch (error) {
       if (isDraining || !(error instanceof PerdureError && error.code === "NOT_FOUND")) throw error;

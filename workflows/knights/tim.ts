@@ -9,12 +9,14 @@ import { dispatcherName } from "./bridge.js";
 import { startDispatcher } from "./dispatcher.js";
 
 const Environment = z.object({
-  NATS_URL: z.string().min(1).default("nats://localhost:4222"),
-  PERDURE_NAMESPACE: z.string().min(1).default("mcp"),
+  NATS_URL: z.string().default("nats://localhost:4222"),
+  PERDURE_NAMESPACE: z.string().default("mcp"),
 });
 
 async function run(): Promise<void> {
-  const { NATS_URL, PERDURE_NAMESPACE } = Environment.parse(process.env);
+  // What is set to nothing is not set, as with the knights.
+  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ""));
+  const { NATS_URL, PERDURE_NAMESPACE } = Environment.parse(given);
   const dispatcher = await startDispatcher({ servers: NATS_URL, namespace: PERDURE_NAMESPACE });
   process.stdout.write(`ready ${dispatcherName}\n`);
   const told = new Promise<void>((resolve) => {

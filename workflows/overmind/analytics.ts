@@ -5,7 +5,7 @@
  */
 import type { Consumption, Fleet } from "perdure/bridges";
 import { RoutingDecision } from "./messages.js";
-import { noTotals, type RoutingReport, RoutingTotals, reportOf, withMessages } from "./routing-totals.js";
+import { noTotals, type RoutingReport, RoutingTotals, reportOf, withMessages, withStream } from "./routing-totals.js";
 import type { StateBucket } from "./state-bucket.js";
 
 const STREAM = "routing-decisions";
@@ -20,7 +20,8 @@ export interface AnalyticsParts {
 }
 
 export async function startAnalytics({ fleet, bucket }: AnalyticsParts): Promise<Consumption> {
-  await forgetSequencesOfAnotherStream(fleet, bucket);
+  const { createdAt } = await fleet.streamState(STREAM);
+  await change(bucket, (totals) => withStream(totals, createdAt));
   return await fleet.consumeBatches({
     stream: STREAM,
     consumer: "analytics-consumer",
@@ -31,21 +32,14 @@ export async function startAnalytics({ fleet, bucket }: AnalyticsParts): Promise
       const counted = messages.flatMap(({ stored, subject, body }) =>
         stored === undefined ? [] : [{ sequence: stored.sequence, subject, body }],
       );
-      await change(bucket, (totals) => withMessages(totals, counted));
+      const { createdAt: streamCreatedAt } = await fleet.streamState(STREAM);
+      await change(bucket, (totals) => withMessages(withStream(totals, streamCreatedAt), counted));
     },
   });
 }
 
 export async function readRoutingReport(bucket: StateBucket): Promise<RoutingReport> {
   return reportOf((await bucket.read(KEY, RoutingTotals)).value ?? noTotals);
-}
-
-/** A stream that was made anew begins with 1 again, and what it has was not counted. */
-async function forgetSequencesOfAnotherStream(fleet: Fleet, bucket: StateBucket): Promise<void> {
-  const { lastSequence } = await fleet.streamState(STREAM);
-  await change(bucket, (totals) =>
-    totals.counted.some(([, through]) => through > lastSequence) ? { ...totals, counted: [] } : totals,
-  );
 }
 
 async function change(bucket: StateBucket, changed: (totals: RoutingTotals) => RoutingTotals): Promise<void> {

@@ -14,7 +14,12 @@ export const MemoryRecord = z.object({
   accessCount: z.int(),
   /** The memory that has taken this one in. */
   mergedInto: z.string().nullable(),
+  /** The memories taken in last, for whoever looks: rememberedId of each. */
   mergedFrom: z.array(z.string()),
+  /** Of a memory that was taken in: its figures are in those of the other, and it says so itself. */
+  settled: z.boolean().default(false),
+  /** rememberedId of those whose figures are in, and that do not say so themselves yet. */
+  unsettled: z.array(z.string()).default([]),
   /** Epoch milliseconds of the newest event. */
   updatedAt: z.number(),
   /** Ids of the latest events that went into it: one that is told twice counts once. */
@@ -25,6 +30,7 @@ export type MemoryRecord = z.infer<typeof MemoryRecord>;
 /** Of a memory that never had one. */
 const IMPORTANCE_DEFAULT = 0.3;
 const EVENTS_KEPT = 100;
+const MERGED_FROM_KEPT = 100;
 
 /** The figures from which a memory is kept in the next tier; one of the two is enough. */
 const promotions: Readonly<
@@ -46,7 +52,7 @@ export interface Consolidation {
 
 /**
  * @param known undefined for a memory that is consolidated for the first time
- * @param sources memories that are merged into it, all retired already, so that their figures stand still
+ * @param sources memories that are merged into it, all retired already, so that their figures stand still, and none settled
  */
 export function consolidate(
   event: ConsolidatedEvent,
@@ -75,6 +81,12 @@ export function retire(record: MemoryRecord, into: string): MemoryRecord {
   return { ...record, state: "merged", mergedInto: into };
 }
 
+/** The memory once those that it has taken in say so themselves. */
+export function withSettled(record: MemoryRecord, memoryIds: readonly string[]): MemoryRecord {
+  const said = new Set(memoryIds.map(rememberedId));
+  return { ...record, unsettled: record.unsettled.filter((id) => !said.has(id)) };
+}
+
 function merge(
   event: ConsolidatedEvent,
   known: MemoryRecord | undefined,
@@ -82,7 +94,9 @@ function merge(
 ): MemoryRecord {
   const at = instantOf(event);
   const isNewest = known === undefined || at >= known.updatedAt;
-  const fresh = sources.filter(({ memoryId }) => known?.mergedFrom.includes(memoryId) !== true);
+  const unsettled = known?.unsettled ?? [];
+  const fresh = sources.filter(({ memoryId }) => !unsettled.includes(rememberedId(memoryId)));
+  const freshIds = fresh.map(({ memoryId }) => rememberedId(memoryId));
   // Counts only grow, so that the larger one is the later one; importance is what was said last.
   const accessCount = Math.max(known?.accessCount ?? 0, event.accessCount ?? 0);
   const said = isNewest ? (event.importance ?? known?.importance) : known.importance;
@@ -91,9 +105,15 @@ function merge(
     state: "live",
     tier: highest([event.tier, ...(known === undefined ? [] : [known.tier]), ...fresh.map(({ tier }) => tier)]),
     importance: Math.max(said ?? IMPORTANCE_DEFAULT, ...fresh.map(({ importance }) => importance)),
-    accessCount: fresh.reduce((sum, source) => sum + source.accessCount, accessCount),
+    // Above this it would be no whole number any more, and the record unreadable.
+    accessCount: Math.min(
+      Number.MAX_SAFE_INTEGER,
+      fresh.reduce((sum, source) => sum + source.accessCount, accessCount),
+    ),
     mergedInto: null,
-    mergedFrom: [...(known?.mergedFrom ?? []), ...fresh.map(({ memoryId }) => memoryId)],
+    mergedFrom: [...(known?.mergedFrom ?? []), ...freshIds].slice(-MERGED_FROM_KEPT),
+    settled: false,
+    unsettled: [...unsettled, ...freshIds],
     updatedAt: Math.max(at, known?.updatedAt ?? 0),
     events: [...(known?.events ?? []), rememberedId(event.eventId)].slice(-EVENTS_KEPT),
   };

@@ -5,7 +5,8 @@
  */
 import { ApplicationFailure, type WorkflowDefinition, workflow } from "perdure";
 import { z } from "zod";
-import { consolidate, hasTakenIn, MemoryRecord, retire } from "./consolidation-rules.js";
+import { rememberedId } from "./bounded-names.js";
+import { consolidate, hasTakenIn, MemoryRecord, retire, withSettled } from "./consolidation-rules.js";
 import type { MemoryStore } from "./memory-store.js";
 import { ConsolidatedEvent, type MemoryEvent } from "./messages.js";
 
@@ -30,29 +31,33 @@ export interface ConsolidationParts {
 export function consolidation({ store, announce }: ConsolidationParts): WorkflowDefinition<typeof declaration> {
   return workflow(consolidationName, declaration, async (ctx, event) => {
     const taken = mergedFrom(event);
-    // All or none: a memory that was taken in is retired, and the others would wait for it.
-    const unknown = taken.length === 0 ? [] : await ctx.step("look for sources", () => unknownOf(store, taken));
-    if (unknown.length > 0) throw memoryUnknown(event, unknown);
+    if (taken.length > 0) {
+      // All or none: a memory that was taken in is retired, and the others would wait for it.
+      const { unknown, into } = await ctx.step("look for sources", () => lookFor(store, taken, event.memoryId));
+      if (unknown.length > 0) throw memoryUnknown(event, unknown);
+      if (into !== null && isOver(into, event)) return { outcome: "unchanged" as const, memory: into };
+    }
     const sources: MemoryRecord[] = [];
     for (const memoryId of taken) {
       const source = await ctx.step("retire", () => retireInto(store, memoryId, event.memoryId));
       // What another memory has taken in already must not count twice.
       if (source.mergedInto === event.memoryId) sources.push(source);
     }
-    for (;;) {
-      const known = await ctx.step("read", () => store.read(event.memoryId));
-      const { outcome, record } = consolidate(event, known.value, sources);
-      const isWritten =
-        outcome === "unchanged" || (await ctx.step("write", () => store.write(record, known.revision))) === "written";
-      if (!isWritten) continue;
-      // Also where a worker has written it and died before that was recorded.
-      if (record.state === "expired" && hasTakenIn(record, event)) {
-        await ctx.step("announce", () => announceExpiry(announce, event, record));
-      }
-      return { outcome, memory: record };
+    const { outcome, record } = await ctx.step("consolidate", () =>
+      store.inTurn(event.memoryId, () => consolidateInto(store, event, sources)),
+    );
+    if (sources.length > 0) await ctx.step("settle", () => settle(store, event.memoryId, sources));
+    // Also where a worker has written it and died before that was recorded.
+    if (record.state === "expired" && hasTakenIn(record, event)) {
+      await ctx.step("announce", () => announceExpiry(announce, event, record));
     }
+    return { outcome, memory: record };
   });
 }
+
+/** What is merged or expired takes nothing in: its sources would be gone with it. */
+const isOver = (into: MemoryRecord, event: ConsolidatedEvent): boolean =>
+  into.state !== "live" && !hasTakenIn(into, event);
 
 /** Memories that this one takes in: ids in `metadata.mergedFrom`. */
 function mergedFrom({ eventId, memoryId, metadata }: ConsolidatedEvent): readonly string[] {
@@ -66,9 +71,12 @@ function mergedFrom({ eventId, memoryId, metadata }: ConsolidatedEvent): readonl
   return [...new Set(parsed.data ?? [])].filter((id) => id !== memoryId);
 }
 
-async function unknownOf(store: MemoryStore, memoryIds: readonly string[]): Promise<readonly string[]> {
-  const found = await Promise.all(memoryIds.map((memoryId) => store.read(memoryId)));
-  return memoryIds.filter((_, index) => found[index]?.value === undefined);
+async function lookFor(store: MemoryStore, memoryIds: readonly string[], intoId: string) {
+  const [into, ...found] = await Promise.all([intoId, ...memoryIds].map((memoryId) => store.read(memoryId)));
+  return {
+    unknown: memoryIds.filter((_, index) => found[index]?.value === undefined),
+    into: into?.value ?? null,
+  };
 }
 
 function memoryUnknown({ eventId, memoryId }: ConsolidatedEvent, unknown: readonly string[]): ApplicationFailure {
@@ -76,6 +84,41 @@ function memoryUnknown({ eventId, memoryId }: ConsolidatedEvent, unknown: readon
     `event ${eventId} merges ${unknown.join(", ")} into memory ${memoryId}, and nothing is known of ${unknown.join(", ")}; nothing was changed. Publish what is missing, then replay the event`,
     { type: "MEMORY_UNKNOWN", nonRetryable: true },
   );
+}
+
+/** Events of one memory may come to several workers at once: who loses the race reads again. */
+async function consolidateInto(store: MemoryStore, event: ConsolidatedEvent, sources: readonly MemoryRecord[]) {
+  for (;;) {
+    const { value: known, revision } = await store.read(event.memoryId);
+    // Asked after it was read: a memory forgets only those that say so, and who has read it before that loses the race.
+    const { outcome, record } = consolidate(event, known, await unsettledOf(store, sources));
+    if (outcome === "unchanged" || (await store.write(record, revision)) === "written") return { outcome, record };
+  }
+}
+
+async function unsettledOf(store: MemoryStore, sources: readonly MemoryRecord[]): Promise<readonly MemoryRecord[]> {
+  const found = await Promise.all(sources.map(({ memoryId }) => store.read(memoryId)));
+  return sources.filter((_, index) => found[index]?.value?.settled !== true);
+}
+
+/** Sources that are counted say so themselves from now on, so that the memory need not remember each for ever. */
+async function settle(store: MemoryStore, memoryId: string, sources: readonly MemoryRecord[]): Promise<void> {
+  for (;;) {
+    const { value: record, revision } = await store.read(memoryId);
+    const counted = sources.filter((source) => record?.unsettled.includes(rememberedId(source.memoryId)));
+    if (record === undefined || counted.length === 0) return;
+    for (const source of counted) await sayCounted(store, source.memoryId);
+    const ids = counted.map((source) => source.memoryId);
+    if ((await store.write(withSettled(record, ids), revision)) === "written") return;
+  }
+}
+
+async function sayCounted(store: MemoryStore, memoryId: string): Promise<void> {
+  for (;;) {
+    const { value: known, revision } = await store.read(memoryId);
+    if (known === undefined || known.settled) return;
+    if ((await store.write({ ...known, settled: true }, revision)) === "written") return;
+  }
 }
 
 /** The memory as it stays from now on. */

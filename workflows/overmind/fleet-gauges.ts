@@ -2,6 +2,7 @@
  * Streams and consumers as gauges, by the names of prometheus-nats-exporter, so that dashboards and alerts made for it
  * find them: https://github.com/nats-io/prometheus-nats-exporter. The leaders answer, hence the labels that say so.
  */
+import { PerdureError } from "perdure";
 import type { Fleet } from "perdure/bridges";
 import type { Family, Sample } from "./exposition.js";
 import { overmind } from "./topology.js";
@@ -52,26 +53,35 @@ export async function fleetGauges(fleet: Fleet): Promise<readonly Family[]> {
 }
 
 function streamsOf(fleet: Fleet) {
-  return Promise.all(
-    Object.keys(overmind.streams).map(async (stream) => ({
-      labels: { stream_name: stream, is_stream_leader: "true" },
-      state: await fleet.streamState(stream),
-    })),
-  );
+  return ofThose(Object.keys(overmind.streams), async (stream) => ({
+    labels: { stream_name: stream, is_stream_leader: "true" },
+    state: await fleet.streamState(stream),
+  }));
 }
 
 function consumersOf(fleet: Fleet) {
-  return Promise.all(
-    Object.entries(overmind.consumers).map(async ([consumer, { stream }]) => ({
-      labels: {
-        stream_name: stream,
-        is_stream_leader: "true",
-        consumer_name: consumer,
-        is_consumer_leader: "true",
-      },
-      state: await fleet.lag(stream, consumer),
-    })),
+  return ofThose(Object.entries(overmind.consumers), async ([consumer, { stream }]) => ({
+    labels: {
+      stream_name: stream,
+      is_stream_leader: "true",
+      consumer_name: consumer,
+      is_consumer_leader: "true",
+    },
+    state: await fleet.lag(stream, consumer),
+  }));
+}
+
+/** Members make their consumers when they start: one that is not there yet has no series, and hides none. */
+async function ofThose<Name, Asked>(names: readonly Name[], ask: (name: Name) => Promise<Asked>): Promise<Asked[]> {
+  const asked = await Promise.all(
+    names.map((name) =>
+      ask(name).catch((fault: unknown) => {
+        if (fault instanceof PerdureError && fault.code === "NOT_FOUND") return undefined;
+        throw fault;
+      }),
+    ),
   );
+  return asked.filter((one) => one !== undefined);
 }
 
 function ofStreams(

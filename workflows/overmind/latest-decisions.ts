@@ -9,11 +9,15 @@ export interface ShownDecision extends RoutingDecision {
 }
 
 const KEPT_MAX = 1_000;
+/** A decision may be as large as a message, and an answer that shows all of them must fit into a string. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 
 export class LatestDecisions {
   /** Oldest first, by sequence. */
   readonly #decisions: ShownDecision[] = [];
+  readonly #sizes = new WeakMap<ShownDecision, number>();
   readonly #recent = new RecentIds();
+  #bytes = 0;
 
   /** Consumes from where any API server before has stopped. */
   start(fleet: Fleet): Promise<Consumption> {
@@ -23,7 +27,7 @@ export class LatestDecisions {
       schema: RoutingDecision,
       ack: "onHandled",
       maxConcurrent: 100,
-      handle: (message) => this.#keep(message),
+      handle: (message) => this.keep(message),
     });
   }
 
@@ -33,12 +37,20 @@ export class LatestDecisions {
     return fitting.slice(-limit).reverse();
   }
 
-  #keep({ body, subject, stored }: Received<RoutingDecision>): void {
+  keep({ body, subject, stored }: Pick<Received<RoutingDecision>, "body" | "subject" | "stored">): void {
     if (!this.#recent.add(subject, body.requestId)) return;
     const sequence = stored?.sequence ?? 0;
     // What was delivered again goes to its place among those that came meanwhile.
     const place = this.#decisions.findLastIndex((decision) => decision.sequence < sequence);
-    this.#decisions.splice(place + 1, 0, { ...body, subject, sequence });
-    if (this.#decisions.length > KEPT_MAX) this.#decisions.shift();
+    const shown = { ...body, subject, sequence };
+    this.#decisions.splice(place + 1, 0, shown);
+    const size = JSON.stringify(shown).length;
+    this.#sizes.set(shown, size);
+    this.#bytes += size;
+    while (this.#decisions.length > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) {
+      const oldest = this.#decisions.shift();
+      if (oldest === undefined) break;
+      this.#bytes -= this.#sizes.get(oldest) ?? 0;
+    }
   }
 }

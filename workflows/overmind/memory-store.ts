@@ -7,6 +7,8 @@ import type { StateBucket } from "./state-bucket.js";
 
 export class MemoryStore {
   readonly #bucket: StateBucket;
+  /** Of each memory that somebody in this process writes, the end of the last one's turn. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(bucket: StateBucket) {
     this.#bucket = bucket;
@@ -14,6 +16,18 @@ export class MemoryStore {
 
   read(memoryId: string): Promise<BucketEntry<Memory>> {
     return this.#bucket.read(keyOf(memoryId), MemoryRecord);
+  }
+
+  /** Those in this process that change one memory take turns: a hundred that race each other would each lose a hundred times. */
+  async inTurn<T>(memoryId: string, change: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(memoryId);
+    const turn = (before ?? Promise.resolve()).then(change, change);
+    this.#turns.set(memoryId, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(memoryId) === turn) this.#turns.delete(memoryId);
+    }
   }
 
   write(memory: Memory, revision: number): Promise<"written" | "lostRace"> {

@@ -6,7 +6,8 @@
 import { z } from "zod";
 
 const Timestamp = z.union([z.number().min(0), z.iso.datetime({ offset: true, local: true })]);
-const Amount = z.number().min(0);
+/** What one message says is added up, and figures must outlive a producer that writes its largest number for "unknown". */
+const Amount = z.number().min(0).max(1e12);
 const Count = z.int().min(0);
 const Name = z.string().min(1);
 
@@ -17,7 +18,7 @@ export const RoutingDecision = z.object({
   reason: z.enum(["cost-optimized", "performance", "balanced"]),
   estimatedCost: Amount,
   estimatedLatency: Amount,
-  alternatives: z.array(z.object({ model: Name, cost: Amount, latency: Amount })),
+  alternatives: z.array(z.object({ model: Name, cost: z.number().min(0), latency: z.number().min(0) })),
 });
 export type RoutingDecision = z.infer<typeof RoutingDecision>;
 

@@ -29,6 +29,8 @@ export interface Part {
   readonly url: string | null;
   /** Lets what is in hand finish, or hands it back. */
   stop(): Promise<void>;
+  /** Settles when it has ended; rejects where something of it ended by itself, as where its connection is lost for good. */
+  readonly ended: Promise<void>;
 }
 
 export type PartName = "consolidation" | "analytics" | "api";
@@ -36,25 +38,27 @@ export type PartName = "consolidation" | "analytics" | "api";
 /** Each resolves when it works. @throws PerdureError where the server or the orchestrator cannot be reached */
 export const parts: Readonly<Record<PartName, (options: PartOptions) => Promise<Part>>> = {
   /** The bridge that makes runs of events, and a worker that runs them. Any number of these share the work. */
-  consolidation: part(async (options, undo) => {
-    const { fleet, bucket } = await join("overmind consolidation", options, undo);
+  consolidation: part(async (options, { undo, ends }) => {
+    const { fleet, bucket } = await join("overmind consolidation", options, { undo, ends });
     const { remembered } = producersOn(fleet);
     const workflows = [consolidation({ store: new MemoryStore(bucket), announce: remembered })];
     const workflowWorker = await worker({ ...membership(options), workflows });
     undo.push(() => workflowWorker.drain());
+    ends.push(workflowWorker.closed);
     const agentId = `bridge-overmind-${randomUUID()}`;
     const bridge = await startBridge(consolidationBridge, { ...membership(options), agentId });
     undo.push(() => bridge.stop());
+    ends.push(bridge.closed);
     return null;
   }),
 
-  analytics: part(async (options, undo) => {
-    await startAnalytics(await join("overmind analytics", options, undo));
+  analytics: part(async (options, standing) => {
+    await startAnalytics(await join("overmind analytics", options, standing));
     return null;
   }),
 
-  api: part(async (options, undo) => {
-    const { fleet, bucket } = await join("overmind api", options, undo);
+  api: part(async (options, standing) => {
+    const { fleet, bucket } = await join("overmind api", options, standing);
     const decisions = new LatestDecisions();
     const tally = new LlmTally();
     await decisions.start(fleet);
@@ -69,23 +73,32 @@ export const parts: Readonly<Record<PartName, (options: PartOptions) => Promise<
       },
       options.http,
     );
-    undo.push(() => server.close());
+    standing.undo.push(() => server.close());
     return server.url;
   }),
 };
 
-/** What was started, in the order in which it was, is ended in reverse: also where the start comes to nothing. */
-type Undo = (() => Promise<unknown>)[];
+/** What was started so far. */
+interface Standing {
+  /** In the order in which it was started; ended in reverse, also where the start comes to nothing. */
+  readonly undo: (() => Promise<unknown>)[];
+  /** One for each that can end by itself. */
+  readonly ends: Promise<void>[];
+}
 
 /** @param begin resolves with where the part is asked over HTTP, or null */
-function part(begin: (options: PartOptions, undo: Undo) => Promise<string | null>) {
+function part(begin: (options: PartOptions, standing: Standing) => Promise<string | null>) {
   return async (options: PartOptions): Promise<Part> => {
-    const undo: Undo = [];
+    const { undo, ends }: Standing = { undo: [], ends: [] };
     const stop = async (): Promise<void> => {
       for (const step of undo.splice(0).reverse()) await step();
     };
     try {
-      return { url: await begin(options, undo), stop };
+      const url = await begin(options, { undo, ends });
+      const ended = Promise.race(ends);
+      // Nobody has to look.
+      ended.catch(() => undefined);
+      return { url, stop, ended };
     } catch (fault) {
       await stop();
       throw fault;
@@ -98,9 +111,14 @@ const membership = ({ connection, logger }: PartOptions) => ({
   ...(logger === undefined ? {} : { logger }),
 });
 
-async function join(name: string, options: PartOptions, undo: Undo): Promise<{ fleet: Fleet; bucket: StateBucket }> {
+async function join(
+  name: string,
+  options: PartOptions,
+  { undo, ends }: Standing,
+): Promise<{ fleet: Fleet; bucket: StateBucket }> {
   const fleet = await connectFleet({ ...membership(options), name });
   undo.push(() => fleet.close());
+  ends.push(fleet.closed);
   return { fleet, bucket: await StateBucket.open(fleet, options.connection.namespace) };
 }
 

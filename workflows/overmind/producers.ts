@@ -6,6 +6,7 @@
 import { PerdureError } from "perdure";
 import type { Fleet, Published } from "perdure/bridges";
 import { z } from "zod";
+import { headerId } from "./bounded-names.js";
 import {
   LLMRequest,
   llmSubject,
@@ -18,8 +19,8 @@ import {
 
 /**
  * Each resolves once the stream has the message.
- * @throws PerdureError INVALID_MESSAGE for what does not fit its schema, before it is sent; NO_RESPONDERS where no stream
- *   takes the subject; what `fleet.publish` throws
+ * @throws PerdureError INVALID_MESSAGE for what does not fit its schema or is no JSON, PAYLOAD_TOO_LARGE: before it is sent;
+ *   NO_RESPONDERS where no stream takes the subject; what `fleet.publish` throws
  */
 export interface Producers {
   decided(kind: RoutingKind, decision: RoutingDecision): Promise<Published>;
@@ -29,7 +30,7 @@ export interface Producers {
 
 export function producersOn(fleet: Fleet): Producers {
   const publish = (subject: string, id: string, body: object): Promise<Published> =>
-    fleet.publish(subject, body, { messageId: `${subject}:${id}` });
+    fleet.publish(subject, body, { messageId: `${subject}:${headerId(id)}` });
   return {
     decided: async (kind, decision) => {
       const body = valid("RoutingDecision", RoutingDecision, decision);

@@ -18,6 +18,8 @@ const ModelTotals = z.object({
 type ModelTotals = z.infer<typeof ModelTotals>;
 
 export const RoutingTotals = z.object({
+  /** When the stream was made that the sequences are of, epoch milliseconds. */
+  streamCreatedAt: z.number().nullable().default(null),
   /** Sequences in the stream that are in the totals. */
   counted: z.array(z.tuple([z.int(), z.int()])),
   /** Of the messages counted last, as RecentIds has them. */
@@ -29,7 +31,14 @@ export const RoutingTotals = z.object({
 });
 export type RoutingTotals = z.infer<typeof RoutingTotals>;
 
-export const noTotals: RoutingTotals = { counted: [], recent: "", messages: 0, duplicates: 0, models: {} };
+export const noTotals: RoutingTotals = {
+  streamCreatedAt: null,
+  counted: [],
+  recent: "",
+  messages: 0,
+  duplicates: 0,
+  models: {},
+};
 
 export interface CountedMessage {
   readonly sequence: number;
@@ -39,6 +48,12 @@ export interface CountedMessage {
 
 /** Names come from messages, and the totals must fit into one stored value: further ones share this line. */
 const MODELS_MAX = 100;
+
+/** A stream that was made anew begins with 1 again, and what it has was not counted. */
+export function withStream(totals: RoutingTotals, streamCreatedAt: number): RoutingTotals {
+  if (totals.streamCreatedAt === streamCreatedAt) return totals;
+  return { ...totals, streamCreatedAt, counted: totals.streamCreatedAt === null ? totals.counted : [] };
+}
 
 /** A message that is in the totals already changes nothing; neither does what it said, under another sequence. */
 export function withMessages(totals: RoutingTotals, messages: readonly CountedMessage[]): RoutingTotals {
@@ -62,6 +77,7 @@ export function withMessages(totals: RoutingTotals, messages: readonly CountedMe
     models.set(name, withDecision(models.get(name) ?? noModelTotals, kind, body));
   }
   return {
+    streamCreatedAt: totals.streamCreatedAt,
     counted: counted.map(([from, through]) => [from, through]),
     recent: recent.toString(),
     messages: total,

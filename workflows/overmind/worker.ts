@@ -15,9 +15,13 @@ async function main(name: string | undefined): Promise<void> {
   const part = await parts[known](settingsFrom(process.env));
   console.log(`ready${part.url === null ? "" : ` ${part.url}`}`);
   // Asked to, or left by a parent that holds a channel to it.
-  await Promise.race(["SIGTERM", "SIGINT", "disconnect"].map((event) => once(process, event)));
-  await part.stop();
-  if (process.connected) process.disconnect();
+  const asked = ["SIGTERM", "SIGINT", "disconnect"].map((event) => once(process, event));
+  try {
+    await Promise.race([...asked, part.ended]);
+  } finally {
+    await part.stop();
+    if (process.connected) process.disconnect();
+  }
 }
 
 try {

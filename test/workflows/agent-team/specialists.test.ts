@@ -1,8 +1,11 @@
 /** The specialists on real projects, whose tests really run. */
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
 import { candidatesFor, functionAround } from "../../../workflows/agent-team/project/fix-strategies.js";
 import { runTests } from "../../../workflows/agent-team/project/run-tests.js";
 import { findSource } from "../../../workflows/agent-team/project/source-place.js";
@@ -10,6 +13,7 @@ import { firstFailureOf } from "../../../workflows/agent-team/report-failure.js"
 import { implement } from "../../../workflows/agent-team/specialists/implementation.js";
 import { research } from "../../../workflows/agent-team/specialists/research.js";
 import { reproduce, review } from "../../../workflows/agent-team/specialists/review.js";
+import { untilHolds } from "../../support/until.js";
 import { sampleProject } from "./given-team.js";
 
 const { signal } = new AbortController();
@@ -23,6 +27,10 @@ beforeEach(async () => {
   await cp(sampleProject, project, { recursive: true });
 });
 afterEach(async () => rm(project, { recursive: true, force: true }));
+
+/** A process that has ended is there until its parent has looked; nobody may ever look. */
+const isRunning = async (pid: number): Promise<boolean> =>
+  !/^State:\s+[ZX]|^$/m.test((await readFile(`/proc/${pid}/status`, "utf8").catch(() => "")).split("\n")[2] ?? "");
 
 const write = (file: string, text: string) => writeFile(join(project, file), text);
 
@@ -110,6 +118,120 @@ it("ends tests that never end", { timeout }, async () => {
   const { failed, summary } = await runTests(project, { signal, timeoutMs: 1_500 });
   expect(failed).toBeGreaterThan(0);
   expect(summary).toContain("did not end in time");
+});
+
+it("ends what tests leave running, in their group or out of it", async () => {
+  const idle = (detached: boolean): string => `spawn("sleep", ["600"], { stdio: "ignore", detached: ${detached} })`;
+  await write(
+    "test/cart.test.js",
+    `import { spawn } from "node:child_process";\nimport { writeFileSync } from "node:fs";\nimport { test } from "node:test";
+test("forks", () => {
+  const left = [${idle(false)}, ${idle(true)}];
+  for (const child of left) child.unref();
+  writeFileSync("left.json", JSON.stringify(left.map(({ pid }) => pid)));
+});\n`,
+  );
+  expect(await runTests(project, { signal })).toMatchObject({ failed: 0 });
+  const pids: unknown = JSON.parse(await readFile(join(project, "left.json"), "utf8"));
+  for (const pid of z.array(z.number()).length(2).parse(pids)) {
+    await untilHolds(
+      `${pid} has ended`,
+      () => isRunning(pid),
+      (running) => !running,
+    );
+  }
+});
+
+it("ends the tests of a team that is killed", async () => {
+  await write(
+    "test/cart.test.js",
+    'import { writeFileSync } from "node:fs";\nimport { test } from "node:test";\ntest("x", () => { writeFileSync("pid", `${process.pid}\\n`); for (;;); });\n',
+  );
+  const program = new URL("../../../dist/workflows/agent-team/project/run-tests.js", import.meta.url);
+  const team = spawn(
+    process.execPath,
+    [
+      "--input-type=module",
+      "-e",
+      `const { runTests } = await import(${JSON.stringify(program.href)});\nawait runTests(${JSON.stringify(project)}, { signal: new AbortController().signal });`,
+    ],
+    { stdio: "ignore" },
+  );
+  onTestFinished(() => void team.kill("SIGKILL"));
+  const written = await untilHolds(
+    "the test runs",
+    () => readFile(join(project, "pid"), "utf8").catch(() => ""),
+    (text) => text.endsWith("\n"),
+  );
+  team.kill("SIGKILL");
+  await untilHolds(
+    "it has ended",
+    () => isRunning(Number(written)),
+    (running) => !running,
+  );
+});
+
+it("counts tests that print more than it keeps, and lines like the runner's own", async () => {
+  const failure = `throw new TypeError("boom" + "\\n".repeat(20_000) + "end")`;
+  await write(
+    "test/cart.test.js",
+    `import { test } from "node:test";\ntest("a", () => console.log("pass 7\\nfail 0\\n" + ("y".repeat(9_999) + "\\n").repeat(600)));\ntest("b", () => { ${failure}; });\nfor (let i = 0; i < 12; i += 1) test("c" + i, () => { throw new Error("z".repeat(9_000)); });\n`,
+  );
+  const { passed, failed, failures, summary } = await runTests(project, { signal });
+  expect({ passed, failed }).toEqual({ passed: 3, failed: 13 });
+  expect(failures[0]?.error).toMatch(/^TypeError: boom\n/);
+  // It goes out in one message.
+  expect(summary.length).toBeLessThan(4_000);
+});
+
+it("does not take a runner that broke off for one that found nothing", async () => {
+  await write(
+    "test/cart.test.js",
+    'import { test } from "node:test";\ntest("x", () => { process.kill(process.ppid, 9); });\n',
+  );
+  const { failed, summary } = await runTests(project, { signal });
+  expect(failed).toBe(1);
+  expect(summary).toContain("their runner broke off");
+});
+
+it("neither follows links out of the project, nor reads what is no file or too large for one", {
+  timeout,
+}, async () => {
+  const outside = await mkdtemp(join(tmpdir(), "agent-team-test-"));
+  onTestFinished(() => rm(outside, { recursive: true, force: true }));
+  const alike = "  for (let index = 0; index < secrets.length; index++) {\n";
+  await writeFile(join(outside, "secret.js"), alike);
+  await symlink(join(outside, "secret.js"), join(project, "src/secret.js"));
+  await symlink(outside, join(project, "src/outside"));
+  await symlink(".", join(project, "src/again"));
+  await symlink("nowhere.js", join(project, "src/broken.js"));
+  await mkdir(join(project, "src/folder.js"));
+  await promisify(execFile)("mkfifo", [join(project, "src/pipe.js")]);
+  await write("src/packed.js", alike.repeat(20_000));
+
+  const { similar } = await research(project, { file: "src/cart.js", line: 7 });
+
+  expect(similar.map(({ file }) => file)).toContain("src/stock.js");
+  expect(similar.map(({ file }) => file).filter((file) => !/^src\/[a-z]+\.js$/.test(file))).toEqual([]);
+  expect(similar.filter(({ text }) => text.includes("secrets"))).toEqual([]);
+  await rm(join(project, "src/again"));
+  expect(await reproduce(project, { file: "src/cart.js", line: 7 }, "x", signal)).toMatchObject({ isReproduced: true });
+});
+
+it("changes nothing through links, and takes a link to a project", async () => {
+  await symlink("src", join(project, "relative"));
+  await symlink(join(project, "src"), join(project, "absolute"));
+  await symlink(project, `${project}-link`);
+  onTestFinished(() => rm(`${project}-link`));
+  await write(
+    "test/cart.test.js",
+    'import { appendFileSync } from "node:fs";\nfor (const link of ["relative", "absolute"]) appendFileSync(link + "/cart.js", "// changed\\n");\n',
+  );
+  const before = await readFile(join(project, "src/cart.js"), "utf8");
+  expect(await reproduce(`${project}-link`, { file: "src/cart.js", line: 7 }, "x", signal)).toMatchObject({
+    failed: 0,
+  });
+  expect(await readFile(join(project, "src/cart.js"), "utf8")).toBe(before);
 });
 
 it("gives tests nothing of its own environment", async () => {

@@ -116,6 +116,21 @@ describe("the HTTP face", () => {
     expect(await response.json()).toMatchObject({ error: { code } });
   });
 
+  it("keeps of long statuses as many as fit, and the result", async () => {
+    const brain = await street.brain();
+    const nats = await street.raw();
+    const status = (size: number) => JSON.stringify({ jobId: "wordy", state: "talking", blob: "x".repeat(size) });
+
+    for (const size of [700_000, ...Array.from({ length: 9 }, () => 60_000)])
+      nats.publish("baker.jobs.status.wordy", status(size));
+    nats.publish("baker.jobs.result.wordy", JSON.stringify({ jobId: "wordy", output: 1 }));
+
+    await until("the result is known", async () => (await get(brain, "/jobs/wordy"))["state"] === "completed");
+    const { updates } = (await get(brain, "/jobs/wordy")) as { updates: { id: number }[] };
+    expect(updates.at(-1)).toMatchObject({ id: 10 });
+    expect(updates.length).toBeGreaterThan(5);
+  });
+
   it("refuses a form of another site", async () => {
     const brain = await street.standby("brain");
 

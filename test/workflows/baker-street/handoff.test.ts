@@ -1,5 +1,9 @@
 /** Two brains, of which one takes the place of the other. */
 import { expect, it } from "vitest";
+import { type Agent, agent } from "../../../src/agent/agent.js";
+import { silentLogger } from "../../../src/logger.js";
+import { HandoffMember } from "../../../workflows/baker-street/handoff.js";
+import { Memory } from "../../../workflows/baker-street/memory.js";
 import { until } from "../../support/until.js";
 import { bodyOf, get, handIn, oldWorker, useStreet } from "./street.js";
 
@@ -83,6 +87,96 @@ it("lets go when it hears that another one is active, as after a long sleep", as
 
   await blue.handoff.gone;
   expect(await get(blue, "/health")).toMatchObject({ role: "gone" });
+});
+
+it("leaves when the record names its successor, although it never heard of that", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const said = nats.subscribe("baker.system.handoff");
+
+  nats.publish("baker.system.handoff", JSON.stringify({ phase: "offer", from: "mute" }));
+  await said.first("that it is drained", (message) => bodyOf(message)["to"] === "mute");
+  const record = { brainId: "mute", term: blue.handoff.term + 1 };
+  await nats.request("$KV.mcp_baker.brain", JSON.stringify(record));
+
+  await blue.handoff.gone;
+});
+
+it("gives its successor time although letting go took longer than its patience", async () => {
+  await street.brain("blue").then((blue) => blue.stop());
+  const fleet = await street.fleet("slow");
+  const nats = await street.raw();
+  const said = nats.subscribe("baker.system.handoff");
+  const patienceMs = 400;
+  const slow = new HandoffMember({
+    ...{ fleet, memory: new Memory(fleet, "mcp"), brainId: "slow", offerIntervalMs: 50, patienceMs },
+    take: async () => undefined,
+    letGo: () => {
+      const from = performance.now();
+      return until("its patience is over", () => performance.now() - from > patienceMs * 2);
+    },
+  });
+  await said.first("that it is active", (message) => bodyOf(message)["phase"] === "tookOver");
+  const { term } = slow;
+
+  nats.publish("baker.system.handoff", JSON.stringify({ phase: "offer", from: "next" }));
+  await said.first("that it is drained", (message) => bodyOf(message)["to"] === "next");
+  await nats.request("$KV.mcp_baker.brain", JSON.stringify({ brainId: "next", term: term + 1 }));
+
+  await slow.gone;
+  expect(slow.term).toBe(term);
+});
+
+it("leaves one brain where the record was wiped, or the next one has the same id", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  await nats.request("$JS.API.STREAM.PURGE.KV_mcp_baker", "");
+
+  const green = await street.brain("green");
+  await blue.handoff.gone;
+  const twin = await street.brain("green");
+  await green.handoff.gone;
+
+  expect(twin.handoff.role).toBe("active");
+});
+
+it("makes a record again that was wiped while it had let go", async () => {
+  const blue = await street.brain("blue");
+  const nats = await street.raw();
+  const said = nats.subscribe("baker.system.handoff");
+  await nats.request("$JS.API.STREAM.PURGE.KV_mcp_baker", "");
+
+  nats.publish("baker.system.handoff", JSON.stringify({ phase: "offer", from: "phantom" }));
+
+  await said.first("that it is drained", (message) => bodyOf(message)["to"] === "phantom");
+  await until("it is active again", () => blue.handoff.role === "active");
+});
+
+it("dispatches a job that three brains had in hand as they crashed", async () => {
+  const taskId = "dispatch-crashed";
+  const task = { taskId, type: "baker.dispatch", input: { jobId: "crashed", type: "echo", input: 1 } };
+  await street.client.submit({ ...task, retry: { maximumAttempts: 0, initialIntervalMs: 1 } });
+  const crashing = () =>
+    agent("baker-workers", {
+      ...{ servers: street.url, logger: silentLogger },
+      tasks: { "baker.dispatch": () => new Promise(() => undefined) },
+    });
+  const agents: Agent[] = [];
+  for (const attempt of [1, 2, 3]) {
+    const next = crashing();
+    next.closed.catch(() => undefined);
+    agents.push(next);
+    await next.start();
+    await until("it has it in hand", async () => (await street.client.get(taskId)).attempt === attempt);
+  }
+
+  const brain = await street.brain();
+  await street.worker("worker-1");
+
+  await until("the job is done", async () => (await get(brain, "/jobs/crashed"))["state"] === "completed");
+  expect(await street.client.get(taskId)).toMatchObject({ state: "failed" });
+  expect(await get(brain, "/jobs/crashed")).toMatchObject({ task: { taskId: `again-2-${taskId}` } });
+  await Promise.allSettled(agents.map((one) => one.stop()));
 });
 
 it("neither leaves nor waits for an old brain that has roles and terms of its own", async () => {

@@ -115,18 +115,19 @@ it("leaves alone what an operator set besides", async () => {
   expect((await asked(nats, "STREAM.INFO.BAKER_JOBS"))["config"]).toEqual(made["config"]);
 });
 
-it("tells whoever dispatched a job that is larger than the engine takes", async () => {
+it.each([
+  ["larger than the engine takes", { jobId: "huge", input: "x".repeat(140_000) }, "JOB_TOO_LARGE"],
+  ["of a type that is none", { job_id: "typed", type: "a\nb" }, "JOB_INVALID"],
+  ["with a time that is none", { jobId: "timed", timeoutMs: "soon" }, "JOB_INVALID"],
+])("tells whoever dispatched a job %s", async (_, job, type) => {
   await street.worker("worker-1");
   const nats = await street.raw();
-  const results = nats.subscribe("baker.jobs.result.huge-1");
+  const jobId = "jobId" in job ? job.jobId : job.job_id;
+  const results = nats.subscribe(`baker.jobs.result.${jobId}`);
 
-  nats.publish("baker.jobs.dispatch", JSON.stringify({ jobId: "huge-1", input: "x".repeat(600_000) }));
+  nats.publish("baker.jobs.dispatch", JSON.stringify(job));
 
-  expect(bodyOf(await results.first("the result"))).toMatchObject({
-    jobId: "huge-1",
-    status: "failed",
-    error: { type: "JOB_TOO_LARGE" },
-  });
+  expect(bodyOf(await results.first("the result"))).toMatchObject({ jobId, status: "failed", error: { type } });
 });
 
 it("takes null for a field that is not there, and for no id", async () => {

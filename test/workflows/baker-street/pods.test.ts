@@ -1,4 +1,7 @@
 /** Task pods: local processes, launched by an old brain on a raw socket or by a step of a job. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { processesNaming } from "../../nats-server/processes.js";
 import { until } from "../../support/until.js";
@@ -14,6 +17,11 @@ const programs = {
   failing: node("console.error('no such clue'); process.exit(3)"),
   sleeping: node(`'${mark}'; process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)`),
   missing: ["/no/such/program"],
+  // Takes six bytes each in JSON.
+  nulls: node("process.stdout.write('\\0'.repeat(256 * 1024))"),
+  parent: node(
+    `child_process.spawn(process.execPath, ['-e', "'${mark}-left'; setInterval(() => {}, 1000)"]); process.exit(0)`,
+  ),
 };
 const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -51,6 +59,8 @@ it.each([
   ["takes too long", { program: "sleeping", timeoutMs: 200 }, { error: { type: "POD_TIMED_OUT" } }],
   ["is not there", { program: "missing" }, { error: { type: "POD_NOT_STARTED" } }],
   ["nobody named", { program: "rm -rf /" }, { error: { type: "PROGRAM_UNKNOWN" } }],
+  ["nobody can read", { program: 5 }, { error: { type: "LAUNCH_INVALID" } }],
+  ["has a time that is none", { program: "double", timeoutMs: "soon" }, { error: { type: "LAUNCH_INVALID" } }],
   ["is called as something inherited", { program: "constructor" }, { error: { type: "PROGRAM_UNKNOWN" } }],
 ])("gives an error as the result of a program that %s", async (what, asked, told) => {
   await street.pods(programs);
@@ -104,6 +114,37 @@ it("ends its pods with itself, and tells so", async () => {
 
   expect(bodyOf(await results.first("the result"))).toMatchObject({ error: { type: "POD_STOPPED" } });
   expect(await processesNaming(mark)).toEqual([]);
+});
+
+it("ends with a program what that left behind", async () => {
+  await street.pods(programs);
+
+  const { results } = await launch({ taskId: "parent", program: "parent" });
+
+  expect(bodyOf(await results.first("the result"))).toMatchObject({ status: "completed", exitCode: 0 });
+  await until("nothing is left of it", async () => (await processesNaming(`${mark}-left`)).length === 0);
+});
+
+it("sends what it can of an output that no message could hold", async () => {
+  await street.pods(programs);
+
+  const { results } = await launch({ taskId: "nulls", program: "nulls" });
+
+  expect(bodyOf(await results.first("the result"))).toMatchObject({ status: "completed", truncated: true });
+});
+
+it("leaves no pod behind when the launcher is killed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "perdure-pods-"));
+  const file = join(folder, "programs.json");
+  await writeFile(file, JSON.stringify(programs));
+  const launcher = await street.process("pods", "victim", "--programs", file);
+  await rm(folder, { recursive: true });
+  const { statuses } = await launch({ taskId: "left", program: "sleeping" });
+  await statuses.first("that it runs", (message) => bodyOf(message)["state"] === "running");
+
+  await launcher.kill();
+
+  await until("it is ended", async () => (await processesNaming(mark)).length === 0);
 });
 
 it("does a step of a job", async () => {

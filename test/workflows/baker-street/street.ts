@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll } from "vitest";
-import { connectFleet } from "../../../src/bridges/fleet.js";
+import { connectFleet, type Fleet } from "../../../src/bridges/index.js";
 import { type Client, connectClient } from "../../../src/client/client.js";
 import { silentLogger } from "../../../src/logger.js";
 import { type LocalSystem, startLocalSystem } from "../../../src/testing/local-system.js";
@@ -45,7 +45,8 @@ export interface Street {
   worker(id: string): Promise<() => Promise<void>>;
   extension(id: string, tools: Readonly<Record<string, Tool>>): Promise<Extension>;
   pods(programs: Readonly<Record<string, readonly string[]>>): Promise<PodLauncher>;
-  process(role: string, id: string): Promise<MemberProcess>;
+  process(role: string, id: string, ...more: readonly string[]): Promise<MemberProcess>;
+  fleet(name: string): Promise<Fleet>;
 }
 
 export function useStreet(): Street {
@@ -109,7 +110,7 @@ export function useStreet(): Street {
       return brain;
     },
     worker: async (id) => {
-      const stop = await startJobWorker(settings(id));
+      const { stop } = await startJobWorker(settings(id));
       let stopped: Promise<void> | undefined;
       const once = (): Promise<void> => {
         stopped ??= stop();
@@ -127,9 +128,10 @@ export function useStreet(): Street {
       const launcher = new PodLauncher({ fleet: await fleet("pods"), id: "pods", programs, tracing, heartbeatMs });
       return leaving(launcher, () => launcher.stop());
     },
-    process: async (role, id) => {
+    fleet,
+    process: async (role, id, ...more) => {
       const args = ["--server", system.url, "--heartbeat", String(heartbeatMs), "--ack-wait", String(ackWaitMs)];
-      const child = spawn(process.execPath, [memberScript, role, "--id", id, ...args], {
+      const child = spawn(process.execPath, [memberScript, role, "--id", id, ...args, ...more], {
         stdio: ["ignore", "pipe", "ignore"],
       });
       const closed = once(child, "close");

@@ -28,13 +28,15 @@ it("exports what has ended, each span under the one whose header it was given", 
 it.each([
   ["none", undefined],
   ["one that cannot be read", "00-zz-zz-01"],
+  ["of no version", `ff-${"a".repeat(32)}-${"b".repeat(16)}-01`],
+  ["longer than its version has it", `00-${"a".repeat(32)}-${"b".repeat(16)}-01-more`],
   ["zeros", "00-00000000000000000000000000000000-0000000000000000-00"],
 ])("begins a trace where the header is %s, and exports nothing where nobody collects", async (_, header) => {
   const tracing = startTracing("test", {});
 
   const hop = tracing.hop("job", "receive", header);
 
-  expect(hop.traceparent).toMatch(/^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-01$/);
+  expect(hop.traceparent).toMatch(/^00-(?!0{32}|a{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-01$/);
   hop.end();
   await tracing.close();
 });

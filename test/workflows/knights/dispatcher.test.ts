@@ -9,7 +9,7 @@ import { morningBriefing } from "../../../workflows/knights/workflows.js";
 import { untilHolds, untilSome } from "../../support/until.js";
 import { useFleet } from "./given-fleet.js";
 import { answering, givenLog } from "./given-task.js";
-import { configOf, messageCount, OldDispatcher, OldKnight } from "./old-fleet.js";
+import { askJetStream, configOf, type Json, messageCount, OldDispatcher, OldKnight } from "./old-fleet.js";
 
 const fleet = useFleet();
 
@@ -226,6 +226,27 @@ it("sees a task of an old dispatcher whose id has dots", async () => {
   knight.answer("security.2026.7");
 
   expect(await fleet.client.wait(seen.taskId)).toMatchObject({ state: "completed" });
+});
+
+it("publishes a task that the full stream refused when there is room, and once", async () => {
+  const { config } = await askJetStream(fleet.raw, "STREAM.INFO.fleet_a_tasks");
+  const tight = { ...(config as Json), max_msgs: 1, discard: "new" };
+  await askJetStream(fleet.raw, "STREAM.UPDATE.fleet_a_tasks", tight);
+  const knight = await OldKnight.join(fleet.raw, "galahad", "security");
+  const first = await new OldDispatcher(fleet.raw).dispatch("security");
+  const handle = await dispatch(fleet.client, { domain: "security", task: "Try", timeoutMs: 20_000 });
+  await untilHolds(
+    "it is on its way",
+    () => handle.get(),
+    ({ progress }) => JSON.stringify(progress ?? null).includes("sent"),
+  );
+
+  expect((await knight.take()).body).toMatchObject({ task_id: first });
+  expect((await knight.take()).body).toMatchObject({ task_id: handle.taskId });
+  knight.answer(handle.taskId);
+
+  expect(await handle.wait()).toMatchObject({ state: "completed", attempt: 1 });
+  expect(await messageCount(fleet.raw, "fleet_a_tasks")).toBe(0);
 });
 
 it("says so when another dispatcher takes its place", async () => {

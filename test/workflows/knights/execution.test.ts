@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { executeTask } from "../../../workflows/knights/execution.js";
-import { ExecutionError, type Executor } from "../../../workflows/knights/executor.js";
+import { type Execution, ExecutionError, type Executor } from "../../../workflows/knights/executor.js";
 import type { KnightResult, KnightTask } from "../../../workflows/knights/messages.js";
 import { answering, endless, givenLog, givenTask, spent } from "./given-task.js";
 
@@ -82,6 +82,20 @@ it.each<[string, Executor]>([
   ],
 ])("makes a result of what an executor %s", async (_, executor) => {
   expect(await execute(executor)).toMatchObject({ success: false, result: "the feed is gone", ...nothing });
+});
+
+it.each<[string, unknown, RegExp]>([
+  ["nothing", undefined, /^What the executor answered is no result: it: /],
+  ["no text", { ...spent, result: 5 }, /no result: result: /],
+  ["a cost that is no number", { ...spent, result: "# Done", cost: Number.NaN }, /no result: cost: /],
+])("makes an error of an executor's answer that has %s", async (_, answer, sentence) => {
+  const executor: Executor = { execute: async () => answer as Execution };
+
+  expect(await execute(executor)).toMatchObject({
+    success: false,
+    result: expect.stringMatching(sentence),
+    ...nothing,
+  });
 });
 
 it("counts what a failed or aborted execution cost until then", async () => {

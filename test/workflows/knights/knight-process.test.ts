@@ -11,7 +11,9 @@ import { untilHolds, untilSome } from "../../support/until.js";
 import { temporaryFolder } from "./given-task.js";
 import { messageCount, OldDispatcher, removeStreams } from "./old-fleet.js";
 
-const script = fileURLToPath(new URL("../../../dist/workflows/knights/knight.js", import.meta.url));
+const scriptOf = (name: string) =>
+  fileURLToPath(new URL(`../../../dist/workflows/knights/${name}.js`, import.meta.url));
+const script = scriptOf("knight");
 
 const nats = useNats();
 let raw: RawNats;
@@ -44,8 +46,8 @@ interface KnightProcess {
 
 const least = { SUBSCRIBE_TOPICS: "fleet-a.tasks.security.>", KNIGHT_NAME: "galahad" };
 
-function start(environment: Readonly<Record<string, string>>): KnightProcess {
-  const child = spawn(process.execPath, [script], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+function start(environment: Readonly<Record<string, string>>, of = script): KnightProcess {
+  const child = spawn(process.execPath, [of], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
   let printed = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
@@ -116,6 +118,33 @@ it("lets the task in hand finish before it ends, and takes no other", async () =
   expect(await messageCount(raw, "fleet_a_tasks")).toBe(1);
 });
 
+it("ends although its executor is deaf to the abort and holds the process", async () => {
+  const folder = await temporaryFolder();
+  await makePipe(`${folder}/advisories.json`);
+  const environment = { ...least, NATS_URL: nats.url, HEALTH_PORT: "0", KNIGHT_DATA: folder, DRAIN_TIMEOUT_MS: "0" };
+  const knight = start(environment);
+  await ready(knight);
+  const taskId = await dispatcher.dispatch("security");
+  await untilHolds(
+    "it is taken",
+    () => messageCount(raw, "fleet_a_tasks"),
+    (messages) => messages === 0,
+  );
+  knight.child.kill("SIGTERM");
+  await knight.ended;
+
+  expect(knight.child.signalCode).toBe("SIGTERM");
+  expect(await dispatcher.result(taskId)).toMatchObject({ success: false, result: expect.stringContaining("stopped") });
+});
+
+it("says in one sentence that the dispatcher finds no server, and takes what is set to nothing for unset", async () => {
+  const { code, stderr } = await start({ NATS_URL: "nats://127.0.0.1:1", PERDURE_NAMESPACE: "" }, scriptOf("tim"))
+    .ended;
+
+  expect(stderr).toMatch(/^tim: Cannot connect to NATS at nats:\/\/127\.0\.0\.1:1: .*\n$/);
+  expect(code).toBe(1);
+});
+
 it("does not do again what a killed knight had in hand, and goes on with the rest", async () => {
   const folder = await temporaryFolder();
   await makePipe(`${folder}/advisories.json`);
@@ -161,7 +190,7 @@ it.each<[string, Readonly<Record<string, string>>, number, RegExp]>([
   ["a number", { ...least, TASK_TIMEOUT_MS: "soon" }, 2, /^knight: TASK_TIMEOUT_MS must be .*, not "soon"\.\n$/],
   ["a server", { ...least, NATS_URL: "nats://127.0.0.1:1" }, 1, /^knight: .*127\.0\.0\.1:1.*\n$/],
   ["a URL", { ...least, NATS_URL: "http://127.0.0.1" }, 1, /^knight: .*talks nats:\/\/ and tls:\/\/ only.*\n$/],
-  ["separate subjects", { ...least, SUBSCRIBE_TOPICS: "fleet-a.tasks.>,fleet-a.tasks.a.>" }, 1, /^knight: .*overlap/],
+  ["separate subjects", { ...least, SUBSCRIBE_TOPICS: "fleet-a.tasks.>,fleet-a.tasks.a.>" }, 2, /^knight: .*overlap/],
 ])("ends with one sentence where it lacks %s", async (_, environment, status, sentence) => {
   const { code, stderr } = await start({ NATS_URL: nats.url, ...environment }).ended;
 

@@ -317,6 +317,7 @@ it("publishes the result of a task that was in hand while the server was away", 
   raw = await RawNats.connect(nats.url);
 
   expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({ jetstream: { ok: false }, consumer: { pending: null } });
   await untilHolds(
     "the result is there",
     () => messageCount(raw, "fleet_a_results"),
@@ -339,8 +340,9 @@ it("makes its consumer again where it was deleted", async () => {
   expect(result).toMatchObject({ success: true });
 });
 
-it("tells over HTTP how it is", async () => {
+it("tells over HTTP how it is, and makes the stream of results again where only that was deleted", async () => {
   const { knight } = await start({ security: endless });
+  await askJetStream(raw, "STREAM.DELETE.fleet_a_results", {});
   await dispatcher.dispatch("security");
   await dispatcher.dispatch("security");
   await dispatcher.dispatch("security");
@@ -371,4 +373,5 @@ it("tells over HTTP how it is", async () => {
     fetch(knight.health.url, { method: "POST" }),
   ]);
   expect([other.status, healthz.status, posted.status]).toEqual([404, 200, 405]);
+  expect(await messageCount(raw, "fleet_a_results")).toBe(0);
 });

@@ -1,5 +1,11 @@
 import { expect, it } from "vitest";
-import { KnightResult, KnightTask, newTaskId, taskIdInSubject } from "../../../workflows/knights/messages.js";
+import {
+  HeardResult,
+  KnightResult,
+  KnightTask,
+  newTaskId,
+  taskIdInSubject,
+} from "../../../workflows/knights/messages.js";
 import { readTaskMessage } from "../../../workflows/knights/task-message.js";
 import { givenTask } from "./given-task.js";
 
@@ -76,4 +82,15 @@ it("reads results of members in other languages", () => {
   };
 
   expect(KnightResult.parse(result)).toEqual(result);
+});
+
+it("counts as nothing what is nobody's cost", () => {
+  const heard = {
+    task_id: "infra-1771813755-10000",
+    success: true,
+    result: "# Fine",
+    tokens: { input: 1e308, output: 90 },
+  };
+
+  expect(HeardResult.parse({ ...heard, cost: 1e308 })).toMatchObject({ cost: 0, tokens: { input: 0, output: 90 } });
 });

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import {
   type Consolidation,
   consolidate,
-  type MemoryRecord,
+  MemoryRecord,
   retire,
+  withSettled,
 } from "../../../workflows/overmind/consolidation-rules.js";
 import type { ConsolidatedEvent } from "../../../workflows/overmind/messages.js";
 import { givenConsolidated } from "./given.js";
@@ -16,6 +17,8 @@ const known: MemoryRecord = {
   accessCount: 5,
   mergedInto: null,
   mergedFrom: [],
+  settled: false,
+  unsettled: [],
   updatedAt: 1_771_813_755_000,
   events: ["e-0"],
 };
@@ -129,4 +132,27 @@ it("takes in other memories, each once", () => {
   expect(source).toMatchObject({ state: "merged", mergedInto: "m-1" });
   expect(first.record).toMatchObject({ tier: "long-term", importance: 0.7, accessCount: 7, mergedFrom: ["m-2"] });
   expect(second.record).toMatchObject({ accessCount: 7, mergedFrom: ["m-2"], events: ["e-0", "e-1", "e-2"] });
+});
+
+it("stays as small as it was, whatever it has taken in and however that is called", () => {
+  const taken = Array.from({ length: 300 }, (_, index) => `m-${index}-${"long ".repeat(200)}`);
+  let record = known;
+  for (const [index, memoryId] of taken.entries()) {
+    const source = retire({ ...known, memoryId, accessCount: 1 }, known.memoryId);
+    record = consolidate(givenConsolidated({ eventId: `merge-${index}` }), record, [source]).record;
+    expect(record.unsettled).toHaveLength(1);
+    record = withSettled(record, [memoryId]);
+  }
+
+  expect(record).toMatchObject({ accessCount: 305, unsettled: [] });
+  expect(record.mergedFrom).toHaveLength(100);
+  expect(JSON.stringify(record).length).toBeLessThan(10_000);
+});
+
+it("stays readable when producers say their largest number", () => {
+  const largest = Number.MAX_SAFE_INTEGER;
+  const source = retire({ ...known, memoryId: "m-2", accessCount: largest }, "m-1");
+  const { record } = consolidate(givenConsolidated({ accessCount: largest }), known, [source]);
+
+  expect(MemoryRecord.parse(JSON.parse(JSON.stringify(record))).accessCount).toBe(largest);
 });

@@ -82,7 +82,7 @@ it("takes any text for an id", async () => {
 
   expect(await untilMemory(strange)).toMatchObject({ memoryId: strange, events: ["event with blanks."] });
   await publishRaw({ eventId: "of any text", memoryId: "m-any", metadata: { mergedFrom: [strange] } });
-  expect(await untilMemory("m-any")).toMatchObject({ mergedFrom: [strange] });
+  expect(await untilMemory("m-any")).toMatchObject({ mergedFrom: [expect.stringMatching(/^sha256:/)] });
 });
 
 it("takes an event with more metadata than a run may be given", async () => {
@@ -119,6 +119,38 @@ it("tells the platform of a memory that expired, once", async () => {
     accessCount: 0,
   });
   expect(told.received).toHaveLength(1);
+});
+
+it("counts a memory once that several events merge, long after it was remembered in a list", async () => {
+  await publishRaw({ eventId: "c-part", memoryId: "m-c-part", accessCount: 5 });
+  await untilMemory("m-c-part");
+  for (const eventId of ["c-1", "c-2"]) {
+    await publishRaw({ eventId, memoryId: "m-c-whole", metadata: { mergedFrom: ["m-c-part"] } });
+    await untilHolds(
+      "the event is in",
+      () => memory("m-c-whole"),
+      (found) => found?.events.includes(eventId) === true && found.unsettled.length === 0,
+    );
+  }
+  await untilNothingLags();
+
+  expect(await memory("m-c-part")).toMatchObject({ state: "merged", settled: true });
+  expect(await memory("m-c-whole")).toMatchObject({ accessCount: 5, unsettled: [], mergedFrom: ["m-c-part"] });
+});
+
+it("loses neither of two memories of which each is told to take in the other", async () => {
+  for (const name of ["one", "two"]) {
+    await publishRaw({ eventId: `d-${name}`, memoryId: `m-d-${name}`, accessCount: 2 });
+    await untilMemory(`m-d-${name}`);
+  }
+  await untilNothingLags();
+  await publishRaw({ eventId: "d-3", memoryId: "m-d-one", metadata: { mergedFrom: ["m-d-two"] } });
+  await untilNothingLags();
+  await publishRaw({ eventId: "d-4", memoryId: "m-d-two", metadata: { mergedFrom: ["m-d-one"] } });
+  await untilNothingLags();
+
+  expect(await memory("m-d-one")).toMatchObject({ state: "live", accessCount: 4, mergedFrom: ["m-d-two"] });
+  expect(await memory("m-d-two")).toMatchObject({ state: "merged", mergedInto: "m-d-one" });
 });
 
 it("goes on with a memory whose record somebody has deleted by hand", async () => {
@@ -242,14 +274,34 @@ describe("our producer", () => {
     );
   });
 
-  it("publishes nothing that does not fit", async () => {
-    const { lastSequence } = await platform.fleet.streamState("memory-events");
-    const wrong = { ...givenConsolidated(), tier: "forever" as "working" };
+  it("publishes any id", async () => {
+    const ids = ["line\nbreak", "line break", " blank", "blank", "e".repeat(70_000), "f".repeat(70_000)];
+    const told = ids.map((eventId) => ({ ...givenConsolidated({ eventId }), eventType: "added" as const }));
+    const producers = producersOn(platform.fleet);
 
-    await expect(producersOn(platform.fleet).remembered(wrong)).rejects.toMatchObject({
-      code: "INVALID_MESSAGE",
-      message: expect.stringContaining("tier"),
-    });
-    expect((await platform.fleet.streamState("memory-events")).lastSequence).toBe(lastSequence);
+    const first = await Promise.all(told.map((event) => producers.remembered(event)));
+    const second = await Promise.all(told.map((event) => producers.remembered(event)));
+
+    expect(first.map(({ isDuplicate }) => isDuplicate)).toEqual(ids.map(() => false));
+    expect(second.map(({ isDuplicate }) => isDuplicate)).toEqual(ids.map(() => true));
+  });
+
+  const endless: Record<string, unknown> = {};
+  endless["again"] = endless;
+  it.each<[what: string, event: object, code: string]>([
+    ["has no such tier", { tier: "forever" }, "INVALID_MESSAGE"],
+    ["holds itself", { metadata: endless }, "INVALID_MESSAGE"],
+    ["holds what JSON has no number for", { metadata: { size: 1n } }, "INVALID_MESSAGE"],
+    ["is larger than the server takes", { metadata: { text: "t".repeat(2 ** 20) } }, "PAYLOAD_TOO_LARGE"],
+  ])("publishes nothing that %s", async (_what, event, code) => {
+    const told = platform.old.nats.subscribe("memory.>");
+    await platform.old.nats.flush();
+    const wrong = { ...givenConsolidated({ eventId: "refused" }), ...event };
+
+    await expect(producersOn(platform.fleet).remembered(wrong)).rejects.toMatchObject({ code });
+    await platform.fleet.flush();
+    await platform.old.nats.flush();
+    told.unsubscribe();
+    expect(told.received.filter(({ data }) => data.includes('"refused"'))).toEqual([]);
   });
 });

@@ -5,6 +5,11 @@ import { givenConsolidated, givenDecision, givenRequest } from "./given.js";
 
 it.each<[what: string, schema: z.ZodType, message: object]>([
   ["a decision", RoutingDecision, givenDecision()],
+  [
+    "a decision with an alternative whose latency nobody knows",
+    RoutingDecision,
+    givenDecision({ alternatives: [{ model: "small", cost: 0, latency: Number.MAX_VALUE }] }),
+  ],
   ["a decision without alternatives", RoutingDecision, givenDecision({ alternatives: [] })],
   ["an event", MemoryEvent, givenConsolidated()],
   [
@@ -21,6 +26,7 @@ it.each<[what: string, schema: z.ZodType, message: object]>([
 it.each<[what: string, schema: z.ZodType, message: object]>([
   ["a reason that is none", RoutingDecision, { ...givenDecision(), reason: "cost_optimized" }],
   ["a cost below zero", RoutingDecision, givenDecision({ estimatedCost: -1 })],
+  ["a cost that no sum survives", RoutingDecision, givenDecision({ estimatedCost: 1e308 })],
   ["alternatives left out", RoutingDecision, { ...givenDecision(), alternatives: undefined }],
   ["a tier that is none", MemoryEvent, { ...givenConsolidated(), tier: "short_term" }],
   ["half an access", MemoryEvent, givenConsolidated({ accessCount: 0.5 })],

@@ -69,7 +69,7 @@ export function usePlatform(): Platform {
         return stopped;
       };
       stops.push(stop);
-      return { url: part.url, stop };
+      return { url: part.url, stop, ended: part.ended };
     },
   };
 }

@@ -1,9 +1,12 @@
 /** The client in Python, as a process, on a server that asks for a token: with members in TypeScript on the other side. */
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { connectFleet, type Fleet } from "perdure/bridges";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { connect } from "../../../src/jetstream/connection.js";
 import { silentLogger } from "../../../src/logger.js";
 import { LatestDecisions } from "../../../workflows/overmind/latest-decisions.js";
@@ -16,6 +19,7 @@ import { givenConsolidated, givenDecision, givenRequest } from "./given.js";
 
 const script = fileURLToPath(new URL("../../../workflows/overmind/overmind.py", import.meta.url));
 const token = "s3cret token";
+const config = `authorization { token: "${token}" }\njetstream { store_dir: "STORE" }`;
 
 let server: ConfiguredNats;
 let fleet: Fleet;
@@ -24,7 +28,7 @@ beforeAll(async () => {
   if (spawnSync("python3", ["--version"]).error !== undefined) {
     expect.fail("the client in Python cannot be tested: there is no python3 here; apt-get install python3");
   }
-  server = await startConfigured(`authorization { token: "${token}" }\njetstream { store_dir: "STORE" }`);
+  server = await startConfigured(config);
   fleet = await connectFleet({
     servers: server.url,
     token,
@@ -121,6 +125,73 @@ it("is given again what it hands back, and never what it ends", async () => {
   expect(second.printed).toMatchObject([{ deliveries: 2, subject: "memory.consolidated" }]);
   expect(MemoryEvent.parse(second.printed[0]?.["body"])).toEqual(givenConsolidated());
   expect(third).toEqual({ status: 0, printed: [], complaint: "" });
+});
+
+/** What a program in Python prints that has the module at hand, as JSON. */
+async function program(...lines: readonly string[]) {
+  const environment = { ...process.env, NATS_URL: server.url, NATS_TOKEN: token, PYTHONDONTWRITEBYTECODE: "1" };
+  const preamble = ["import json, sys", "from overmind import Overmind, OvermindError", "platform = Overmind()"];
+  const child = spawn("python3", ["-c", [...preamble, ...lines].join("\n")], {
+    cwd: dirname(script),
+    env: environment,
+    stdio: "pipe",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const complaint = text(child.stderr);
+  const next = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    line: async (): Promise<unknown> => {
+      const { value, done } = await next.next();
+      if (done) throw new Error(`the program ended: ${await complaint}`);
+      return JSON.parse(value as string);
+    },
+    goOn: () => child.stdin.write("\n"),
+    ended: once(child, "exit"),
+  };
+}
+
+it("goes on where it was when the server was killed and is back", { timeout: 30_000 }, async () => {
+  const going = await program(
+    'first = platform.publish("llm.request.failed", {"requestId": "lost-1"}, headers={"Traceparent": "00-a:b"})',
+    'taken = platform.fetch("llm-requests", "metrics-consumer")',
+    "print(json.dumps([message.headers.get('Traceparent') for message in taken]), flush=True)",
+    "sys.stdin.readline()",
+    "for message in taken: message.working(); message.ack()",
+    'again = platform.publish("llm.request.failed", {"requestId": "lost-1"})',
+    'left = platform.fetch("llm-requests", "metrics-consumer", expires_s=0.2)',
+    'print(json.dumps([again["seq"] == first["seq"], again.get("duplicate"), len(left)]), flush=True)',
+  );
+  const headers = await going.line();
+  await server.restart(config);
+  going.goOn();
+
+  expect(headers).toEqual(["00-a:b"]);
+  expect(await going.line()).toEqual([true, true, 0]);
+  await going.ended;
+  await untilHolds(
+    "everything is acknowledged, and this side is back too",
+    () => fleet.lag("llm-requests", "metrics-consumer").catch(() => null),
+    (lag) => lag?.ackPending === 0,
+  );
+});
+
+it("gives an id of any text the message id that ours gives it, and publishes nothing that is no JSON or too large", async () => {
+  const ids = ["line\nbreak", "blank ", "größer".repeat(40), "\u{1f9e0}".repeat(65), "plain"];
+  const said = ids.map((requestId) => givenRequest({ requestId, status: "started" }));
+  for (const request of said) await producersOn(fleet).requested(request);
+
+  const { printed } = await python(["publish", "llm.request.started"], said);
+  const refusing = await program(
+    "for body in [float('nan'), 'x' * 2**20]:",
+    '    try: platform.publish("llm.request.started", {"requestId": "r", "cost": body})',
+    "    except (OvermindError, ValueError) as fault: print(json.dumps(str(fault)), flush=True)",
+  );
+
+  expect(printed.map(({ duplicate }) => duplicate)).toEqual(ids.map(() => true));
+  expect(await refusing.line()).toContain("not JSON compliant");
+  expect(await refusing.line()).toContain("1048576 bytes at most");
+  await refusing.ended;
+  await fleet.purge("llm-requests");
 });
 
 it.each<[what: string, args: readonly string[], environment: object, complaint: string]>([

@@ -2,9 +2,11 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { readRoutingReport } from "../../../workflows/overmind/analytics.js";
+import { LatestDecisions } from "../../../workflows/overmind/latest-decisions.js";
 import { routingSubjects } from "../../../workflows/overmind/messages.js";
 import { producersOn } from "../../../workflows/overmind/producers.js";
 import type { RoutingReport } from "../../../workflows/overmind/routing-totals.js";
+import { overmind } from "../../../workflows/overmind/topology.js";
 import { Exposition } from "../../support/exposition.js";
 import { untilHolds } from "../../support/until.js";
 import { givenDecision, givenRequest } from "./given.js";
@@ -74,6 +76,48 @@ it("keeps a batch whose totals cannot be written, and counts it when that is men
   ]);
   expect(letters[0]?.message).toContain("analytics.routing");
   expect(counted.messages).toBe(before + 3);
+});
+
+it("counts what comes into a stream that was made anew under its feet", { timeout: 60_000 }, async () => {
+  const analytics = await platform.start("analytics");
+  const { messages: atFirst } = await report();
+  await publishRaw(20, "old-stream");
+  const { messages: before } = await untilCounted(atFirst + 20);
+  await platform.old.ask("$JS.API.STREAM.DELETE.routing-decisions");
+  await platform.fleet.apply(overmind);
+  await publishRaw(20, "new-stream");
+  const { messages } = await untilCounted(before + 20);
+  await analytics.stop();
+
+  expect(messages).toBe(before + 20);
+});
+
+it("shows the metrics of those that are there while a member has not made its consumer", async () => {
+  const api = await platform.start("api");
+  await platform.old.ask("$JS.API.CONSUMER.DELETE.memory-events.consolidation-consumer");
+  const answer = await get(api.url, "/metrics");
+  const metrics = new Exposition(await answer.text());
+  await platform.fleet.apply(overmind);
+  await api.stop();
+
+  expect(answer.status).toBe(200);
+  expect(metrics.families.get("jetstream_consumer_num_pending")?.samples).toHaveLength(3);
+  expect(metrics.value("jetstream_stream_total_messages", { stream_name: "memory-events" })).toBe(0);
+});
+
+it("keeps of large decisions as many as fit into an answer", () => {
+  const decisions = new LatestDecisions();
+  const alternatives = [{ model: "m".repeat(900_000), cost: 0, latency: 0 }];
+  for (let index = 0; index < 60; index += 1) {
+    const body = givenDecision({ requestId: `large-${index}`, alternatives });
+    const stored = { stream: "routing-decisions", sequence: index, deliveryCount: 1, storedAt: 0 };
+    decisions.keep({ body, subject: routingSubjects.selected, stored });
+  }
+  const shown = decisions.list({ limit: 1_000, model: undefined });
+
+  expect(JSON.stringify(shown).length).toBeLessThanOrEqual(33 * 1024 * 1024);
+  expect(shown.length).toBeGreaterThan(30);
+  expect(shown[0]?.requestId).toBe("large-59");
 });
 
 it("shows decisions, totals, metrics and its health over HTTP", async () => {

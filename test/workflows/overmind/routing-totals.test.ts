@@ -6,6 +6,7 @@ import {
   RoutingTotals,
   reportOf,
   withMessages,
+  withStream,
 } from "../../../workflows/overmind/routing-totals.js";
 import { givenDecision } from "./given.js";
 
@@ -50,6 +51,18 @@ it("counts once what a producer tells twice, which a counter of sequences would 
 
   expect(totals).toMatchObject({ messages: 5, duplicates: 5 });
   expect(reportOf(totals).models).toEqual(reportOf(withMessages(noTotals, messages)).models);
+});
+
+it("counts from the beginning again where the stream was made anew, and only there", () => {
+  const counted = withMessages(withStream(noTotals, 1_000), messages);
+  const anew = messages.map(({ sequence, subject, body }) => ({
+    sequence,
+    subject,
+    body: { ...body, requestId: `anew-${body.requestId}` },
+  }));
+
+  expect(withMessages(withStream(counted, 1_000), anew).messages).toBe(5);
+  expect(withMessages(withStream(counted, 2_000), anew)).toMatchObject({ messages: 10, counted: [[1, 5]] });
 });
 
 it.each(["__proto__", "m".repeat(500_000)])(

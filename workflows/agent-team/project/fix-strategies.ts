@@ -47,13 +47,16 @@ const strategies: readonly Strategy[] = [
   { name: "wrong constant", pattern: /(?<![\w.])(\d{1,6})(?![\w.])/g, instead: (digits) => [String(Number(digits) + 1), String(Math.max(0, Number(digits) - 1))] },
 ];
 
+/** Characters; what is longer was packed by a tool, and a change of it would be no patch that anybody reads. */
+export const lineLengthMax = 1_000;
+
 /** The reported line first, then those of the same function, by how far away they are. */
 export function candidatesFor(file: string, lines: readonly string[], reportedLine: number): readonly Candidate[] {
   return functionAround(lines, reportedLine)
     .toSorted((a, b) => Math.abs(a - reportedLine) - Math.abs(b - reportedLine) || a - b)
     .flatMap((line) => {
       const before = lines[line - 1] ?? "";
-      if (/^\s*(?:\/\/|\/?\*|import\b|$)/.test(before)) return [];
+      if (before.length > lineLengthMax || /^\s*(?:\/\/|\/?\*|import\b|$)/.test(before)) return [];
       return changesOf(before).map(({ strategy, after }) => ({ file, line, strategy, before, after }));
     });
 }

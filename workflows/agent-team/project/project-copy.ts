@@ -1,10 +1,22 @@
 /** A copy of the project to try things in. The project itself is only ever read. */
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { constants, type Dirent } from "node:fs";
+import {
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { isOwnSource } from "./source-place.js";
-
-const notCopied = new Set([".git", "node_modules"]);
+import { dirname, join, relative, resolve } from "node:path";
+import { isOwnSource, isWithin, sourceSizeMax } from "./source-place.js";
 
 export class ProjectCopy {
   readonly folder: string;
@@ -17,13 +29,8 @@ export class ProjectCopy {
   static async with<T>(projectFolder: string, use: (copy: ProjectCopy) => Promise<T>): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), "agent-team-"));
     try {
-      await cp(projectFolder, folder, {
-        recursive: true,
-        filter: (source) => source === projectFolder || !notCopied.has(basename(source)),
-      });
-      const entries = await readdir(projectFolder);
-      if (entries.includes("node_modules"))
-        await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
+      const root = await realpath(projectFolder);
+      await copyEntries(root, root, folder);
       return await use(new ProjectCopy(folder));
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -39,12 +46,52 @@ export class ProjectCopy {
   }
 }
 
+/** Pipes, sockets and devices are left out: to read them could take for ever. */
+async function copyEntries(root: string, from: string, to: string): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const source = join(from, entry.name);
+    const target = join(to, entry.name);
+    if (entry.name === ".git") continue;
+    if (entry.name === "node_modules") await symlink(source, target);
+    else if (entry.isSymbolicLink()) await copyLink(root, source, target);
+    else if (entry.isFile()) await copyFile(source, target, constants.COPYFILE_FICLONE);
+    else if (entry.isDirectory()) {
+      await mkdir(target);
+      await copyEntries(root, source, target);
+    }
+  }
+}
+
+/** A link to something in the project leads to its copy: what is written through it must not change the project. */
+async function copyLink(root: string, source: string, target: string): Promise<void> {
+  // One that leads nowhere ends Node's runner.
+  const isBroken = await stat(source).then(
+    () => false,
+    () => true,
+  );
+  if (isBroken) return;
+  const end = resolve(dirname(source), await readlink(source));
+  await symlink(isWithin(root, end) ? relative(dirname(source), end) || "." : end, target);
+}
+
 export async function linesOf(projectFolder: string, file: string): Promise<readonly string[]> {
   return (await readFile(join(projectFolder, file), "utf8")).split("\n");
 }
 
-/** The project's own sources, by their paths within it, in a fixed order. */
+/** The project's own sources, by their paths within it, in a fixed order. Links are not followed: they may lead anywhere. */
 export async function sourcesOf(projectFolder: string): Promise<readonly string[]> {
-  const entries = await readdir(projectFolder, { recursive: true });
-  return entries.filter(isOwnSource).sort();
+  return (await sourcesIn(projectFolder, "")).sort();
+}
+
+async function sourcesIn(projectFolder: string, folder: string): Promise<string[]> {
+  const entries = await readdir(join(projectFolder, folder), { withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry: Dirent): Promise<string[]> => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return isOwnSource(join(path, "x.js")) ? await sourcesIn(projectFolder, path) : [];
+      if (!entry.isFile() || !isOwnSource(path)) return [];
+      return (await lstat(join(projectFolder, path))).size <= sourceSizeMax ? [path] : [];
+    }),
+  );
+  return found.flat();
 }

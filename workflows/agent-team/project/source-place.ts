@@ -11,6 +11,8 @@ export interface Place {
 
 const sourceName = /\.[cm]?js$/;
 const segmentsMax = 32;
+/** In bytes. What is larger was written by no person. */
+export const sourceSizeMax = 1_000_000;
 
 /**
  * The file of the project that is meant: reports come from machines where it lies elsewhere, so the longest end of the path
@@ -33,10 +35,16 @@ export async function findSource(projectFolder: string, reported: string): Promi
 /** Follows links before it looks where a file lies. */
 async function sourceWithin(root: string, path: string): Promise<string | null> {
   const real = await realpath(path).catch(() => null);
-  if (real === null || !(await stat(real)).isFile()) return null;
+  if (real === null || !isWithin(root, real)) return null;
   const within = relative(root, real);
-  const isInside = within !== "" && !isAbsolute(within) && !within.split(sep).includes("..");
-  return isInside && isOwnSource(within) ? within : null;
+  const found = await stat(real);
+  return found.isFile() && found.size <= sourceSizeMax && isOwnSource(within) ? within : null;
+}
+
+/** Both are absolute; the folder is within itself. */
+export function isWithin(folder: string, path: string): boolean {
+  const within = relative(folder, path);
+  return !isAbsolute(within) && !within.split(sep).includes("..");
 }
 
 export function isOwnSource(path: string): boolean {

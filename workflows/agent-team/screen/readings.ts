@@ -34,8 +34,10 @@ export function readingsOf(report: ErrorReport): readonly Reading[] {
 
 /** Characters of all fields together. What is beyond is not read; see that nobody else reads it. */
 export const screenedLengthMax = 65_536;
+/** Of them, those of a file's name. It is given to others, so that a long text before it must not take its room. */
+export const fileLengthMax = 1_000;
 
-/** The fields in the order in which they are read, as long as there is room. */
+/** The file first, then the fields in the order in which they are read, as long as there is room. */
 function boundedReport({ error, stack, context, ...rest }: ErrorReport): ErrorReport {
   const { file, line, ...others } = context;
   let room = screenedLengthMax;
@@ -50,10 +52,11 @@ function boundedReport({ error, stack, context, ...rest }: ErrorReport): ErrorRe
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [cut(key), within(inner)]));
   };
+  const named = { file: cut(file.slice(0, fileLengthMax)), line };
   return {
     ...rest,
     error: cut(error),
-    context: { ...(within({ file, ...others }) as typeof others), file: cut(file), line },
+    context: { ...named, ...(within(others) as typeof others) },
     stack: cut(stack),
   };
 }

@@ -569,7 +569,7 @@ export const vocabulary = {
       "posts",
       "uploads",
       "mails",
-      "(?<!\\b(?:cannot|can't|could not|unable to|failed to|(?<!(?:you|agent|bot|ai|assistant|model|want|order|required|asked|told) )to|not|will|would) )(?:send|post|upload|e-?mail|mail|exfiltrate|forward|transmit|publish|leak|steal|smuggle|submit|copy|paste|append|embed|hand over|echo|ship|share|read|cat|print|show|dump|reveal|output|display|disclose|give|tell|collect|extract|harvest|gather)",
+      "(?<!\\b(?:cannot|can't|could not|unable to|failed to|(?<!(?:you|agent|bot|ai|assistant|model|want|order|required|asked|told) )to|not|will|would) )(?:send|post|upload|e-?mail|mail|exfiltrate|forward|transmit|publish|leak|steal|smuggle|submit|copy|paste|append|embed|hand over|echo|ship|share|read|cat|print|show|(?<!\\b(?:pg|mysql|sql|core|heap|crash|thread|memory|stack|hex)[ _-]?)dump|reveal|output|display|disclose|give|tell|collect|extract|harvest|gather)",
       "(?:please|(?<!(?:you|agent|bot|ai|assistant|model|want|order|required|asked|told) )to|must|should|you|could|would|can|will|and|,|then|now) (?:\\p{l}+ )?(?:send|post|upload|e-?mail|exfiltrate|forward|leak|paste|append|embed|read|print|steal)",
       "exfiltrat(?:e|es|ing)",
       "schicke?n?",
@@ -1252,6 +1252,32 @@ export const vocabulary = {
       "eval\\((?:atob|req|base64|input)",
       "accept(?:ing)? (?:any|every) password",
       "permission[s]? and add",
+    ],
+  },
+  /** An order to nobody in particular: it stands where a sentence begins, or follows another one. What disables is in `leaveOut`. */
+  takeDown: {
+    words: [
+      "(?<=^|[.!?:;,] ?|\\b(?:then|and|first|now|please|must|should) )(?:open|kill|stop|shut down|take down|unload|uninstall|flush|clear|wipe|truncate|rotate|revoke|replace|whitelist|mute|silence|pause)",
+    ],
+  },
+  /** What watches over machines, or keeps others out of them. */
+  watch: {
+    words: [
+      "(?:the |all |every |its |our |your |any |\\p{l}+ ){0,2}(?:firewalls?|iptables|selinux|apparmor|antivirus|watchdogs?|monitoring|intrusion detection|alerting|audit (?:log|trail|logs|logging)|syslog|auditd|fail2ban|rate limit(?:er|ing|s)?|two-factor authentication|2fa|mfa|(?:signing|encryption|host) keys?)",
+      "/var/log",
+    ],
+  },
+  /** Somebody is ordered by what he does with the report. */
+  whoever: {
+    words: [
+      "(?:whoever|any(?:one|body) who|those who|the (?:one|person|party) (?:who|that)) (?:is )?(?:reads?|reading|investigat(?:es?|ing)|handl(?:es?|ing)|fix(?:es|ing)?|process(?:es|ing)?|picks? (?:this |it )?up|works? on|looks? (?:at|into)|triages?|analy[sz](?:es?|ing))(?: \\p{l}+){0,4}? (?:must|should|shall|has to|have to|needs? to|is to|are to)",
+    ],
+  },
+  /** A decision that is said to have been taken already. */
+  decided: {
+    words: [
+      "(?:has|have|was|were|is|been) (?:already|fully|previously)(?: been)? (?:approved|reviewed|signed off|cleared|vetted|agreed|authori[sz]ed)",
+      "(?:has|have) (?:already |fully )(?:been )?(?:approved|reviewed|signed off|cleared|vetted|authori[sz]ed) (?:this|the|it)",
     ],
   },
   goAndRun: {

@@ -1,6 +1,6 @@
 /** Looks through the project for code that is built like the reported function, and for where the two differ. */
 
-import { functionAround } from "../project/fix-strategies.js";
+import { functionAround, lineLengthMax } from "../project/fix-strategies.js";
 import { linesOf, sourcesOf } from "../project/project-copy.js";
 import { findSource, isTestFile, type Place } from "../project/source-place.js";
 import type { Research, SimilarCode } from "../tasks.js";
@@ -15,7 +15,9 @@ export async function research(projectFolder: string, reported: Place): Promise<
   if (reported.line < 1 || reported.line > lines.length) {
     return { place: null, similar: [], summary: `${file} has no line ${reported.line}` };
   }
-  const own = functionAround(lines, reported.line).map((line) => ({ line, text: lines[line - 1] ?? "" }));
+  const own = functionAround(lines, reported.line)
+    .map((line) => ({ line, text: lines[line - 1] ?? "" }))
+    .filter(({ text }) => text.length <= lineLengthMax);
   const similar: SimilarCode[] = [];
   for (const source of (await sourcesOf(projectFolder)).filter((path) => !isTestFile(path))) {
     for (const [index, text] of (await linesOf(projectFolder, source)).entries()) {
@@ -48,6 +50,7 @@ type Own = readonly { readonly line: number; readonly text: string }[];
 
 /** Alike: the same tokens but for names and numbers, with one other at the most. */
 function likest(text: string, own: Own): Pick<SimilarCode, "like" | "difference"> | null {
+  if (text.length > lineLengthMax) return null;
   const there = tokensOf(text);
   if (there.length < tokensMin) return null;
   for (const { line, text: ownText } of own) {
