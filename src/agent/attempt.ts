@@ -5,7 +5,7 @@
 import { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { TaskAssignment } from "../protocol/agent-message.js";
-import { Usage } from "../protocol/failure.js";
+import { addAmounts, Usage } from "../protocol/failure.js";
 import { DURATION_MS_MAX, FIELD_BYTES_MAX } from "../protocol/limits.js";
 import { parseMessage } from "../protocol/parse.js";
 import type { Priority } from "../protocol/priority.js";
@@ -99,14 +99,7 @@ export class Attempt {
 
   addUsage(usage: Usage): void {
     const before = this.#usage;
-    this.#usage = {
-      cost: (before?.cost ?? 0) + usage.cost,
-      tokens: {
-        input: (before?.tokens.input ?? 0) + usage.tokens.input,
-        output: (before?.tokens.output ?? 0) + usage.tokens.output,
-      },
-      model: usage.model,
-    };
+    this.#usage = before === undefined ? usage : { ...addAmounts(before, usage), model: usage.model };
   }
 
   adopt(assignment: TaskAssignment, handler: TaskHandler): void {

@@ -2,10 +2,13 @@
  * The answers that tasks of ours wait for. Heard on a subject and, after a time of not hearing, looked up in the stream;
  * or consumed, and then acknowledged when a task took it.
  */
+import { TaskFailure } from "../agent/task-failure.js";
 import type { Logger } from "../logger.js";
 import type { AnyMember, MemberOutcome } from "./bridge.js";
 import type { Fleet } from "./fleet.js";
+import { GivenUpError } from "./given-up-error.js";
 import type { Received } from "./received.js";
+import { ruleFailed } from "./rule-failed.js";
 
 export interface Answers {
   /** Resolves with the answer to this id, also with one that came before. Rejects with the signal's reason. */
@@ -14,8 +17,13 @@ export interface Answers {
   find(foreignId: string): Promise<MemberOutcome | undefined>;
 }
 
+interface Waiter {
+  resolve(outcome: MemberOutcome): void;
+  reject(reason: unknown): void;
+}
+
 /** A fleet may answer two tasks at once, and an attempt may begin before the one it follows has quite ended. */
-type Waiters = Set<(outcome: MemberOutcome) => void>;
+type Waiters = Set<Waiter>;
 
 /** An answer that cannot be looked up is looked up again after so long: a server that has just come back is not ready yet. */
 const LOOK_UP_AGAIN_MS = 1_000;
@@ -25,18 +33,34 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
   const { from, schema } = rule.result;
   const idOf = ({ body, subject }: Received<unknown>): string => rule.result.foreignId(body, subject);
 
-  /** Whether somebody waited for it. */
+  /** @throws TaskFailure BRIDGE_RULE_FAILED */
+  const outcomeOf = (foreignId: string, message: Received<unknown>): MemberOutcome => {
+    try {
+      return rule.result.outcome(message.body);
+    } catch (thrown) {
+      throw ruleFailed(`answer to ${foreignId} on ${message.subject}`, thrown);
+    }
+  };
+
+  /** Whether somebody waited for it. @throws GivenUpError where no outcome can be made of it, for whoever waited */
   const take = (message: Received<unknown>): boolean => {
-    const waiters = waiting.get(idOf(message));
+    const id = idOf(message);
+    const waiters = waiting.get(id);
     if (waiters === undefined) return false;
-    answer(waiters, rule.result.outcome(message.body));
+    try {
+      const outcome = outcomeOf(id, message);
+      for (const waiter of [...waiters]) waiter.resolve(outcome);
+    } catch (failure) {
+      for (const waiter of [...waiters]) waiter.reject(failure);
+      throw new GivenUpError(failure instanceof Error ? failure.message : String(failure), { cause: failure });
+    }
     return true;
   };
 
   const find = async (foreignId: string): Promise<MemberOutcome | undefined> => {
     if (!("subject" in from) || from.stream === undefined) return undefined;
     const message = await fleet.last(from.stream, from.subject(foreignId), schema);
-    return message === undefined ? undefined : rule.result.outcome(message.body);
+    return message === undefined ? undefined : outcomeOf(foreignId, message);
   };
 
   if ("subject" in from) {
@@ -63,8 +87,12 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
     if (waiters === undefined || !fleet.isConnected) return;
     try {
       const outcome = await find(foreignId);
-      if (outcome !== undefined) answer(waiters, outcome);
+      if (outcome !== undefined) for (const waiter of [...waiters]) waiter.resolve(outcome);
     } catch (error) {
+      if (error instanceof TaskFailure) {
+        for (const waiter of [...waiters]) waiter.reject(error);
+        return;
+      }
       logger.warn({ foreignId, err: error }, "an answer cannot be looked up now; it is tried again");
       setTimeout(() => void lookUp(foreignId), LOOK_UP_AGAIN_MS).unref();
     }
@@ -76,25 +104,24 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
       new Promise<MemberOutcome>((resolve, reject) => {
         const waiters: Waiters = waiting.get(foreignId) ?? new Set();
         const end = (): void => {
-          waiters.delete(take);
+          waiters.delete(waiter);
           if (waiters.size === 0) waiting.delete(foreignId);
           signal.removeEventListener("abort", onAbort);
         };
-        const take = (outcome: MemberOutcome): void => {
-          end();
-          resolve(outcome);
+        const waiter: Waiter = {
+          resolve: (outcome) => {
+            end();
+            resolve(outcome);
+          },
+          reject: (reason) => {
+            end();
+            reject(reason);
+          },
         };
-        const onAbort = (): void => {
-          end();
-          reject(signal.reason);
-        };
-        waiting.set(foreignId, waiters.add(take));
+        const onAbort = (): void => waiter.reject(signal.reason);
+        waiting.set(foreignId, waiters.add(waiter));
         if (signal.aborted) onAbort();
         else signal.addEventListener("abort", onAbort, { once: true });
       }),
   };
-}
-
-function answer(waiters: Waiters, outcome: MemberOutcome): void {
-  for (const take of [...waiters]) take(outcome);
 }

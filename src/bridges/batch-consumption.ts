@@ -2,18 +2,9 @@
  * Consumes a durable consumer in batches: up to `size` messages, or what came within `waitMs` of the first. A batch is
  * handled as one and acknowledged after that; what of it cannot be read is left out and becomes a dead letter.
  */
-import type { Delivery } from "../jetstream/delivery.js";
-import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
 import type { Schema } from "../workflow/standard-schema.js";
-import {
-  type Consumption,
-  type ConsumptionParts,
-  type HandlingContext,
-  type Held,
-  holdCount,
-  PATIENCE_MS,
-  storedOf,
-} from "./consumption.js";
+import { ConsumerIntake, type ConsumptionParts, type Held } from "./consumer-intake.js";
+import { type Consumption, type HandlingContext, holdCount, PATIENCE_MS, storedOf } from "./consumption.js";
 import { decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
 import { type Received, received } from "./received.js";
@@ -36,44 +27,39 @@ const WAIT_MS = 1_000;
 export class BatchConsumption<T> implements Consumption {
   readonly #options: BatchOptions<T>;
   readonly #parts: ConsumptionParts;
-  readonly #abort = new AbortController();
+  readonly #intake: ConsumerIntake;
   #gathering: Held[] = [];
   #timer: NodeJS.Timeout | undefined;
   #handling: Promise<void> | undefined;
-  #consumer: DurableConsumer | undefined;
-  #stopped: Promise<void> | undefined;
 
   /** @throws PerdureError USAGE for a `size` that holds nothing; as `DurableConsumer.start` does */
   static async start<T>(parts: ConsumptionParts, options: BatchOptions<T>): Promise<BatchConsumption<T>> {
     holdCount("size", options.size, options);
     const consumption = new BatchConsumption(parts, options);
-    consumption.#consumer = await DurableConsumer.start(parts.connection, {
-      stream: options.stream,
-      consumer: options.consumer,
-      logger: parts.logger,
-      free: () => consumption.#free(),
-      onDelivery: (delivery, rules) => consumption.#take(delivery, rules),
-    });
+    await consumption.#intake.open();
     return consumption;
   }
 
   private constructor(parts: ConsumptionParts, options: BatchOptions<T>) {
+    const { stream, consumer, size } = options;
     this.#parts = parts;
     this.#options = options;
+    this.#intake = new ConsumerIntake(parts, {
+      stream,
+      consumer,
+      // The next batch is gathered while one is handled.
+      free: () => size - this.#gathering.length,
+      onHeld: (held) => this.#take(held),
+      finish: () => this.#finish(),
+    });
   }
 
   stop(patienceMs = PATIENCE_MS): Promise<void> {
-    this.#stopped ??= this.#stop(patienceMs);
-    return this.#stopped;
+    return this.#intake.stop(patienceMs);
   }
 
-  /** The next batch is gathered while one is handled. */
-  #free(): number {
-    return this.#options.size - this.#gathering.length;
-  }
-
-  #take(delivery: Delivery, rules: ConsumerRules): void {
-    this.#gathering.push({ delivery, rules, release: this.#parts.settlement.hold(delivery, rules) });
+  #take(held: Held): void {
+    this.#gathering.push(held);
     this.#timer ??= setTimeout(() => this.#flush(), this.#options.waitMs ?? WAIT_MS);
     if (this.#gathering.length >= this.#options.size) this.#flush();
   }
@@ -86,49 +72,50 @@ export class BatchConsumption<T> implements Consumption {
     this.#handling = this.#handle(batch).finally(() => {
       this.#handling = undefined;
       if (this.#gathering.length > 0) this.#flush();
-      this.#consumer?.askForMore();
+      this.#intake.askForMore();
     });
-    this.#consumer?.askForMore();
+    this.#intake.askForMore();
   }
 
   async #handle(batch: readonly Held[]): Promise<void> {
-    const { settlement } = this.#parts;
     const ordered = batch.toSorted((a, b) => a.delivery.sequence - b.delivery.sequence);
     const readable: { readonly held: Held; readonly message: Received<T> }[] = [];
-    const settling: Promise<unknown>[] = [];
+    const unreadable: { readonly held: Held; readonly reason: string }[] = [];
     for (const held of ordered) {
       const body = decodeBody(this.#options.schema, held.delivery.data);
       if (body.ok) readable.push({ held, message: received(held.delivery, body.value, storedOf(held.delivery)) });
-      else settling.push(settlement.undecodable(held.delivery, body.reason));
+      else unreadable.push({ held, reason: body.reason });
     }
+    const kept = this.#keep(unreadable);
     const settle = await this.#outcomeOf(readable.map(({ message }) => message));
-    settling.push(...readable.map(({ held }) => settle(held)));
-    await Promise.all(settling);
+    await Promise.all([kept, ...readable.map(({ held }) => settle(held))]);
     for (const { release } of batch) release();
+  }
+
+  /** One after the other: a thousand large ones, each several times over as a letter, would fill the memory. */
+  async #keep(unreadable: readonly { readonly held: Held; readonly reason: string }[]): Promise<void> {
+    for (const { held, reason } of unreadable) await this.#parts.settlement.undecodable(held.delivery, reason);
   }
 
   /** What becomes of each message of a batch. */
   async #outcomeOf(messages: readonly Received<T>[]): Promise<(held: Held) => Promise<unknown>> {
     const { settlement } = this.#parts;
-    const { signal } = this.#abort;
+    const { signal } = this.#intake;
     try {
       if (messages.length > 0) await untilAborted(() => this.#options.handle(messages, { signal }), signal);
       return ({ delivery }) => settlement.acknowledge(delivery);
     } catch (error) {
       if (signal.aborted) return async ({ delivery }) => settlement.handBack(delivery);
-      if (error instanceof GivenUpError) return ({ delivery }) => settlement.refused(delivery, error.message);
-      return ({ delivery, rules }) => settlement.failed(delivery, error, rules);
+      if (error instanceof GivenUpError) return ({ delivery }) => settlement.refused(delivery, error);
+      return (held) => settlement.failed(held, error);
     }
   }
 
-  async #stop(patienceMs: number): Promise<void> {
-    await this.#consumer?.stop();
+  async #finish(): Promise<void> {
     clearTimeout(this.#timer);
-    const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patienceMs);
     while (this.#handling !== undefined || this.#gathering.length > 0) {
       this.#flush();
       await this.#handling;
     }
-    clearTimeout(timer);
   }
 }

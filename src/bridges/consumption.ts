@@ -4,17 +4,13 @@
  * acknowledgement bounds how long a dead process is waited for, not how long the work takes.
  */
 
-import { setMaxListeners } from "node:events";
 import { PerdureError } from "../errors.js";
-import type { Connection } from "../jetstream/connection.js";
-import type { Delivery } from "../jetstream/delivery.js";
-import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
-import type { Logger } from "../logger.js";
 import type { Schema } from "../workflow/standard-schema.js";
+import { ConsumerIntake, type ConsumptionParts, type Held } from "./consumer-intake.js";
 import { type BodyFormat, decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
-import { type Received, received } from "./received.js";
-import { placeOf, type Settlement } from "./settlement.js";
+import { type Received, received, type Stored } from "./received.js";
+import { placeOf } from "./settlement.js";
 import { untilAborted } from "./until-aborted.js";
 
 /** `onReceipt`: at most once. `onHandled`: at least once. */
@@ -40,6 +36,11 @@ export interface ConsumeOptions<T> {
    * default) before it is terminated; `none` logs it.
    */
   readonly deadLetters?: "keep" | "none" | undefined;
+  /**
+   * Asked before a message becomes a dead letter that was delivered as often as allowed and never answered: whether it can be
+   * gone on with. True once that is done; false buries it, and so does a `GivenUpError`.
+   */
+  goOn?(message: Received<T>, context: HandlingContext): Promise<boolean>;
   /** Throws a `GivenUpError` for what another delivery would not mend. */
   handle(message: Received<T>, context: HandlingContext): Promise<void> | void;
 }
@@ -54,19 +55,6 @@ export const PATIENCE_MS = 30_000;
 /** What is acknowledged comes to nobody else: it has so long in any case. */
 const PATIENCE_AFTER_RECEIPT_MS = 5_000;
 
-export interface ConsumptionParts {
-  readonly connection: Connection;
-  readonly settlement: Settlement;
-  readonly logger: Logger;
-}
-
-/** A delivery, and what ends telling the server that it is in hand. */
-export interface Held {
-  readonly delivery: Delivery;
-  readonly rules: ConsumerRules;
-  readonly release: () => void;
-}
-
 export class MessageConsumption<T> implements Consumption {
   readonly #options: ConsumeOptions<T>;
   readonly #parts: ConsumptionParts;
@@ -74,44 +62,41 @@ export class MessageConsumption<T> implements Consumption {
   readonly #inHand = new Set<Promise<void>>();
   /** A push consumer may send more than can be handled at a time; it is told that they are here. */
   readonly #waiting: Held[] = [];
-  readonly #abort = new AbortController();
-  #consumer: DurableConsumer | undefined;
-  #stopped: Promise<void> | undefined;
+  readonly #intake: ConsumerIntake;
 
   /** @throws PerdureError USAGE for a `maxConcurrent` that takes nothing; as `DurableConsumer.start` does */
-  static async start<T>(parts: ConsumptionParts, options: ConsumeOptions<T>): Promise<MessageConsumption<T>> {
+  static async start<T>(
+    parts: ConsumptionParts,
+    options: ConsumeOptions<T>,
+    mend?: () => Promise<unknown>,
+  ): Promise<MessageConsumption<T>> {
     holdCount("maxConcurrent", options.maxConcurrent ?? 1, options);
-    const consumption = new MessageConsumption(parts, options);
-    consumption.#consumer = await DurableConsumer.start(parts.connection, {
-      stream: options.stream,
-      consumer: options.consumer,
-      logger: parts.logger,
-      free: () => consumption.#free(),
-      onDelivery: (delivery, rules) => consumption.#take(delivery, rules),
-    });
+    const consumption = new MessageConsumption(parts, options, mend);
+    await consumption.#intake.open();
     return consumption;
   }
 
-  private constructor(parts: ConsumptionParts, options: ConsumeOptions<T>) {
+  private constructor(parts: ConsumptionParts, options: ConsumeOptions<T>, mend?: () => Promise<unknown>) {
+    const { stream, consumer } = options;
     this.#parts = parts;
     this.#options = options;
     this.#maxConcurrent = options.maxConcurrent ?? 1;
-    // Every message in hand listens to it.
-    setMaxListeners(0, this.#abort.signal);
+    this.#intake = new ConsumerIntake(parts, {
+      stream,
+      consumer,
+      free: () => this.#maxConcurrent - this.#inHand.size - this.#waiting.length,
+      onHeld: (held) => {
+        this.#waiting.push(held);
+        this.#next();
+      },
+      finish: () => this.#finish(),
+      mend,
+    });
   }
 
   stop(patienceMs = PATIENCE_MS): Promise<void> {
-    this.#stopped ??= this.#stop(patienceMs);
-    return this.#stopped;
-  }
-
-  #free(): number {
-    return this.#maxConcurrent - this.#inHand.size - this.#waiting.length;
-  }
-
-  #take(delivery: Delivery, rules: ConsumerRules): void {
-    this.#waiting.push({ delivery, rules, release: this.#parts.settlement.hold(delivery, rules) });
-    this.#next();
+    const isGone = this.#options.ack === "onReceipt";
+    return this.#intake.stop(isGone ? Math.max(patienceMs, PATIENCE_AFTER_RECEIPT_MS) : patienceMs);
   }
 
   #next(): void {
@@ -122,36 +107,37 @@ export class MessageConsumption<T> implements Consumption {
         given.release();
         this.#inHand.delete(handled);
         this.#next();
-        this.#consumer?.askForMore();
+        this.#intake.askForMore();
       });
       this.#inHand.add(handled);
     }
   }
 
-  async #handle({ delivery, rules }: Held): Promise<void> {
+  async #handle(held: Held): Promise<void> {
+    const { delivery } = held;
     const { schema, format, ack, handle } = this.#options;
     const { settlement } = this.#parts;
     const body = decodeBody(schema, delivery.data, format);
     if (!body.ok) return settlement.undecodable(delivery, body.reason);
     const message = received(delivery, body.value, storedOf(delivery));
-    const { signal } = this.#abort;
+    const { signal } = this.#intake;
     const handling = () => untilAborted(() => handle(message, { signal }), signal);
-    if (ack === "onReceipt") return this.#handleOnce(delivery, rules, handling);
+    if (ack === "onReceipt") return this.#handleOnce(held, handling);
     try {
       await handling();
     } catch (error) {
       if (signal.aborted) settlement.handBack(delivery);
-      else if (error instanceof GivenUpError) await settlement.refused(delivery, error.message);
-      else await settlement.failed(delivery, error, rules);
+      else if (error instanceof GivenUpError) await settlement.refused(delivery, error);
+      else await settlement.failed(held, error);
       return;
     }
     await settlement.acknowledge(delivery);
   }
 
-  async #handleOnce(delivery: Delivery, { maxDeliver }: ConsumerRules, handling: () => Promise<void>): Promise<void> {
+  async #handleOnce({ delivery, readRules }: Held, handling: () => Promise<void>): Promise<void> {
     const isConfirmed = await this.#parts.settlement.acknowledge(delivery);
     // Unconfirmed, it may come again, and handling it now as well could be twice; the last time it cannot.
-    if (!isConfirmed && delivery.deliveryCount !== maxDeliver) return;
+    if (!isConfirmed && delivery.deliveryCount !== (await readRules()).maxDeliver) return;
     try {
       await handling();
     } catch (error) {
@@ -162,16 +148,12 @@ export class MessageConsumption<T> implements Consumption {
     }
   }
 
-  async #stop(patienceMs: number): Promise<void> {
-    await this.#consumer?.stop();
+  async #finish(): Promise<void> {
     for (const { delivery, release } of this.#waiting.splice(0)) {
       release();
       this.#parts.settlement.handBack(delivery);
     }
-    const patience = this.#options.ack === "onReceipt" ? Math.max(patienceMs, PATIENCE_AFTER_RECEIPT_MS) : patienceMs;
-    const timer = setTimeout(() => this.#abort.abort(new Error("the consumption was stopped")), patience);
     await Promise.all(this.#inHand);
-    clearTimeout(timer);
   }
 }
 
@@ -189,7 +171,7 @@ export function holdCount(
   );
 }
 
-export const storedOf = ({ stream, sequence, deliveryCount, storedAt }: Delivery) => ({
+export const storedOf = ({ stream, sequence, deliveryCount, storedAt }: Stored): Stored => ({
   stream,
   sequence,
   deliveryCount,

@@ -3,33 +3,25 @@
  * (`Nats-Expected-Last-Subject-Sequence: 0`) and always before the message is terminated: a crash in between delivers it
  * again, or leaves it to `exhausted.ts`, and it is kept once all the same.
  */
-import { isUtf8 } from "node:buffer";
 import { PerdureError } from "../errors.js";
 import { apiCodes } from "../jetstream/api-error.js";
 import type { Connection } from "../jetstream/connection.js";
 import { defineTopology } from "../jetstream/define-topology.js";
 import { publishAcked } from "../jetstream/publisher.js";
-import {
-  deleteMessage,
-  lastMessage,
-  messageAt,
-  nextMessage,
-  type StoredMessage,
-  streamState,
-} from "../jetstream/stream-access.js";
+import { deleteMessage, lastMessage, messageAt, nextMessage, streamState } from "../jetstream/stream-access.js";
 import { applyTopology } from "../jetstream/topology-apply.js";
 import type { Logger } from "../logger.js";
 import { canonicalJson } from "../protocol/canonical-json.js";
 import {
   allDeadLetters,
-  DeadLetter,
+  type DeadLetter,
   type DeadLetterReason,
   deadLetterStreamOf,
   deadLetterSubject,
 } from "../protocol/dead-letter.js";
-import { decodeMessage } from "../protocol/decode.js";
 import type { Namespace } from "../protocol/ids.js";
 import { DeadLetterParts } from "./dead-letter-parts.js";
+import { bytesOf, carriedOf, type KeptLetter, keptLetterOf } from "./kept-letter.js";
 import { type RawMessage, REPLAY_HEADER, received } from "./received.js";
 
 /** Where a message lies that is given up. */
@@ -47,9 +39,12 @@ export interface Grounds {
   readonly failedAt: number;
 }
 
-/** A dead letter and its place in the stream of them, by which people name it. Headers and data of one with `parts`: `get`. */
-export interface KeptLetter extends DeadLetter {
-  readonly id: number;
+export interface ReplayedLetter extends KeptLetter {
+  /**
+   * False where the message is as large as its stream takes, so that the header `Perdure-Replay` had no room: it went out
+   * without, looks as it did the first time, and is no second message only where whoever handles it knows it again.
+   */
+  readonly isMarked: boolean;
 }
 
 export interface DeadLetterFilter {
@@ -63,8 +58,8 @@ const PUBLISH_TIMEOUT_MS = 5_000;
 const LISTED_DEFAULT = 100;
 /** A schema may complain of each of a million elements. */
 const MESSAGE_LENGTH_MAX = 2_000;
-/** They told a stream what to do with the message then; told again, they would have it refused, or others deleted. */
-const SPENT_HEADER = /^Nats-(Expected-|Rollup$|Batch-)/i;
+/** They told a stream what to do with the message then; told again, they would have it refused, or dropped, or others deleted. */
+const SPENT_HEADER = /^Nats-(Expected-|Rollup$|Batch-|Msg-Id$)/i;
 
 export class DeadLetterBox {
   readonly #connection: Connection;
@@ -106,8 +101,7 @@ export class DeadLetterBox {
 
   /** @throws PerdureError where it could not be written: the message must not be terminated then. */
   async keep(message: GivenUp, { reason, why, failedAt }: Grounds, logger: Logger): Promise<void> {
-    const { stream, consumer, sequence, deliveryCount: attempts, subject, headers } = message;
-    const encoding = isUtf8(message.data) ? "text" : "base64";
+    const { stream, consumer, sequence, deliveryCount: attempts, subject } = message;
     const whole: DeadLetter = {
       reason,
       message: why.slice(0, MESSAGE_LENGTH_MAX),
@@ -116,9 +110,7 @@ export class DeadLetterBox {
       consumer,
       sequence,
       subject,
-      headers: { ...headers },
-      data: encoded(message.data, encoding),
-      encoding,
+      ...carriedOf(message),
       failedAt,
     };
     const letter = await this.#parts.fitting(whole, logger);
@@ -126,7 +118,7 @@ export class DeadLetterBox {
       if (await this.#write(letter, 0)) return;
       // A stream that was deleted and made anew counts from 1 again: its messages are not those that lie here.
       const there = await lastMessage(this.#connection, this.#stream, deadLetterSubject(this.#namespace, letter));
-      if (there !== undefined && isSame(letterOf(there), letter)) return;
+      if (there !== undefined && isSame(keptLetterOf(this.#stream, there), letter)) return;
       if (await this.#write(letter, there?.sequence ?? 0)) return;
     } catch (error) {
       // Somebody deleted the stream: the next one makes it anew.
@@ -159,19 +151,18 @@ export class DeadLetterBox {
     }
   }
 
-  /** Oldest first. */
-  async list({
-    stream = "*",
-    consumer = "*",
-    limit = LISTED_DEFAULT,
-  }: DeadLetterFilter = {}): Promise<readonly KeptLetter[]> {
+  /** Oldest first, with those that are unreadable. */
+  async list({ stream, consumer, limit = LISTED_DEFAULT }: DeadLetterFilter = {}): Promise<readonly KeptLetter[]> {
     const letters: KeptLetter[] = [];
     if ((await this.count()) === 0) return letters;
-    const subject = `${this.#namespace}.deadletter.${stream}.${consumer}.*`;
+    const subject =
+      stream === undefined && consumer === undefined
+        ? allDeadLetters(this.#namespace)
+        : `${this.#namespace}.deadletter.${stream ?? "*"}.${consumer ?? "*"}.*`;
     for (let from = 1; letters.length < limit; ) {
       const stored = await nextMessage(this.#connection, this.#stream, { sequence: from, subject });
       if (stored === undefined) break;
-      letters.push(letterOf(stored));
+      letters.push(keptLetterOf(this.#stream, stored));
       from = stored.sequence + 1;
     }
     return letters;
@@ -189,30 +180,55 @@ export class DeadLetterBox {
         details: { id },
       });
     }
-    return letterOf(stored);
+    return keptLetterOf(this.#stream, stored);
   }
 
   /**
    * Publishes the message as it was to the subject where it was, with the header `Perdure-Replay` and without those that
    * told its stream what to expect (`Nats-Expected-…`, `Nats-Rollup`, `Nats-Batch-…`), and removes the letter.
    * Every consumer of that subject gets it, and one that had handled it gets it again. A crash in between leaves the letter,
-   * and a second replay of it is no second message within the stream's duplicate window.
-   * @throws PerdureError NOT_FOUND; NO_RESPONDERS where no stream takes the subject any more
+   * and a second replay of it is no second message within the stream's duplicate window, where the message has room for the
+   * headers that say so.
+   * @throws PerdureError NOT_FOUND; STORE_DAMAGED for one that is unreadable; NO_RESPONDERS where no stream takes the subject
+   *   any more; PAYLOAD_TOO_LARGE where it takes no message of this size any more
    */
-  async replay(id: number): Promise<KeptLetter> {
+  async replay(id: number): Promise<ReplayedLetter> {
     const letter = await this.get(id);
-    const raw = { subject: letter.subject, headers: letter.headers, data: bytesOf(letter) };
-    const replay = received(raw, undefined).replay + 1;
-    await publishAcked(this.#connection, letter.subject, raw.data, {
-      timeoutMs: PUBLISH_TIMEOUT_MS,
-      headers: {
-        ...Object.fromEntries(Object.entries(letter.headers).filter(([name]) => !SPENT_HEADER.test(name))),
-        [REPLAY_HEADER]: String(replay),
-        "Nats-Msg-Id": `${this.#stream}:${id}`,
-      },
-    });
+    if (letter.reason === "unreadable") {
+      throw new PerdureError(
+        "STORE_DAMAGED",
+        `Dead letter ${id} of ${this.#stream} was not replayed and left where it is: what it was cannot be read. Look at it with \`show\`; \`drop\` removes it.`,
+        { details: { id } },
+      );
+    }
+    const isMarked = await this.#publishAgain(letter);
     await this.#remove(letter);
-    return letter;
+    return { ...letter, isMarked };
+  }
+
+  /** With as much of what marks it as a replay as there is room for; whether the header is with it that says so. */
+  async #publishAgain(letter: KeptLetter): Promise<boolean> {
+    const raw = { subject: letter.subject, headers: letter.headers, data: bytesOf(letter) };
+    const all = Object.entries({ ...letter.headers, ...letter.repeatedHeaders });
+    const headers = Object.fromEntries(all.filter(([name]) => !SPENT_HEADER.test(name)));
+    const marked = { ...headers, [REPLAY_HEADER]: String(received(raw, undefined).replay + 1) };
+    const identified = { ...marked, "Nats-Msg-Id": `${this.#stream}:${letter.id}` };
+    const publish = (tried: typeof headers) =>
+      publishAcked(this.#connection, raw.subject, raw.data, {
+        timeoutMs: PUBLISH_TIMEOUT_MS,
+        // None at all take no room; an empty list of them does.
+        ...(Object.keys(tried).length === 0 ? {} : { headers: tried }),
+      });
+    for (const tried of [identified, marked]) {
+      try {
+        await publish(tried);
+        return true;
+      } catch (error) {
+        if (!(error instanceof PerdureError) || error.code !== "PAYLOAD_TOO_LARGE") throw error;
+      }
+    }
+    await publish(headers);
+    return false;
   }
 
   /** @throws PerdureError NOT_FOUND */
@@ -229,27 +245,13 @@ export class DeadLetterBox {
   }
 }
 
-function letterOf({ sequence, data }: StoredMessage): KeptLetter {
-  const decoded = decodeMessage(DeadLetter, data);
-  if (decoded.ok) return { id: sequence, ...decoded.value };
-  throw new PerdureError(
-    "STORE_DAMAGED",
-    `Dead letter ${sequence} cannot be read: ${decoded.failure.message}. It was left where it is; was something else published there?`,
-    { details: { id: sequence } },
-  );
-}
-
-const encoded = (data: Uint8Array, encoding: DeadLetter["encoding"]): string =>
-  Buffer.from(data).toString(encoding === "text" ? "utf8" : "base64");
-
-const bytesOf = ({ data, encoding }: DeadLetter): Uint8Array =>
-  Buffer.from(data, encoding === "text" ? "utf8" : "base64");
-
-const isSame = (one: DeadLetter, other: DeadLetter): boolean =>
+type Contents = Pick<DeadLetter, "subject" | "headers" | "repeatedHeaders" | "data" | "encoding" | "parts">;
+const isSame = (one: Contents, other: Contents): boolean =>
   canonicalJson(contentsOf(one)) === canonicalJson(contentsOf(other));
-const contentsOf = ({ subject, headers, data, encoding, parts }: DeadLetter) => ({
+const contentsOf = ({ subject, headers, repeatedHeaders, data, encoding, parts }: Contents): Contents => ({
   subject,
   headers,
+  repeatedHeaders,
   data,
   encoding,
   parts,

@@ -28,8 +28,11 @@ const LETTER_HEADER_BYTES = 1_024;
 /** A schema may have something to say of each of a million characters. */
 const REASON_LENGTH_MAX = 2_000;
 
-const Carried = DeadLetter.pick({ headers: true, data: true, encoding: true });
-const noContents: z.infer<typeof Carried> = { headers: {}, data: "", encoding: "text" };
+const Carried = DeadLetter.pick({ headers: true, repeatedHeaders: true, data: true, encoding: true });
+const noContents: z.infer<typeof Carried> = { headers: {}, repeatedHeaders: undefined, data: "", encoding: "text" };
+
+/** Whose parts they are, and how many. */
+type PartsOf = Pick<DeadLetter, "stream" | "consumer" | "sequence" | "parts">;
 
 export class DeadLetterParts {
   readonly #connection: Connection;
@@ -46,8 +49,8 @@ export class DeadLetterParts {
   async fitting(letter: DeadLetter, logger: Logger): Promise<DeadLetter> {
     const bytesMax = this.#connection.maxPayloadBytes;
     if (Buffer.byteLength(JSON.stringify(letter)) <= bytesMax - LETTER_HEADER_BYTES) return letter;
-    const { headers, data, encoding } = letter;
-    const contents = Buffer.from(JSON.stringify({ headers, data, encoding }));
+    const { headers, repeatedHeaders, data, encoding } = letter;
+    const contents = Buffer.from(JSON.stringify({ headers, repeatedHeaders, data, encoding }));
     const size = Math.min(PART_BYTES_MAX, Math.floor(bytesMax / 2));
     const digest = createHash("sha256").update(contents).digest("hex").slice(0, 16);
     const parts = { digest, count: Math.ceil(contents.length / size) };
@@ -60,7 +63,7 @@ export class DeadLetterParts {
   }
 
   /** @throws PerdureError STORE_DAMAGED where a part is gone */
-  async whole<Letter extends DeadLetter>(letter: Letter): Promise<Letter> {
+  async whole<Letter extends PartsOf>(letter: Letter): Promise<Letter> {
     if (letter.parts === undefined) return letter;
     const { digest, count } = letter.parts;
     const found: Uint8Array[] = [];
@@ -75,7 +78,7 @@ export class DeadLetterParts {
     return { ...letter, ...carried.value };
   }
 
-  async drop(letter: DeadLetter): Promise<void> {
+  async drop(letter: PartsOf): Promise<void> {
     if (letter.parts === undefined) return;
     const subject = deadLetterPartSubject(this.#namespace, letter, letter.parts.digest, "*");
     try {

@@ -6,27 +6,44 @@ import type { Clock } from "../clock.js";
 import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import { defineTopology } from "../jetstream/define-topology.js";
-import { deleteMessage, messageAt, streamState } from "../jetstream/stream-access.js";
+import { deleteMessage, messageAt, type StoredMessage, streamState } from "../jetstream/stream-access.js";
 import { applyTopology } from "../jetstream/topology-apply.js";
 import type { Logger } from "../logger.js";
 import { exhaustedStreamOf, MaxDeliveriesAdvisory, maxDeliveriesAdvisories } from "../protocol/dead-letter.js";
-import { type Consumption, MessageConsumption } from "./consumption.js";
-import type { DeadLetterBox } from "./dead-letter-box.js";
+import { type Consumption, type HandlingContext, MessageConsumption } from "./consumption.js";
+import type { DeadLetterBox, GivenUp, Grounds } from "./dead-letter-box.js";
+import { GivenUpError } from "./given-up-error.js";
+import type { Stored } from "./received.js";
 import { Settlement } from "./settlement.js";
+
+export interface WatchedConsumer {
+  readonly stream: string;
+  readonly consumer: string;
+}
+
+/** Of a message that was given up, whether its work goes on elsewhere. Resolves with true once that has ended and was told. */
+export type GoOn = (message: StoredMessage & Stored, context: HandlingContext) => Promise<boolean>;
 
 export interface ExhaustedOptions {
   readonly connection: Connection;
   readonly deadLetters: DeadLetterBox;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly goOn: GoOn | undefined;
 }
 
 /** Nobody of ours consumes some consumers of the stream, and what is said of those is for others to read. */
 const KEPT_FOR = "30d";
+/** Some may have to be waited for. */
+const IN_HAND_MAX = 100;
 
-/** Watches a consumer. Several processes may, also of several namespaces: each advisory goes to one of them. */
+/**
+ * Watches a consumer. Several processes may, also of several namespaces, which share its messages then: each advisory goes to
+ * one of them. No namespace owns the stream: one that is deleted with everything of a namespace is made again by the next
+ * process that finds it gone.
+ */
 export async function watchExhausted(
-  { stream, consumer }: { readonly stream: string; readonly consumer: string },
+  { stream, consumer }: WatchedConsumer,
   options: ExhaustedOptions,
 ): Promise<Consumption> {
   const { connection, logger, clock } = options;
@@ -42,7 +59,8 @@ export async function watchExhausted(
     },
     consumers: { [consumer]: { stream: name, filterSubjects: [maxDeliveriesAdvisories(stream, consumer)] } },
   });
-  await applyTopology(connection, topology, { onDataLoss: "refuse", logger });
+  const apply = () => applyTopology(connection, topology, { onDataLoss: "refuse", logger });
+  await apply();
   return MessageConsumption.start(
     { connection, logger, settlement: new Settlement({ deadLetters: undefined, clock, logger }) },
     {
@@ -50,29 +68,54 @@ export async function watchExhausted(
       consumer,
       schema: MaxDeliveriesAdvisory,
       ack: "onHandled",
-      handle: ({ body }) => buryExhausted(body, options),
+      maxConcurrent: IN_HAND_MAX,
+      handle: ({ body }, context) => dealWithExhausted(body, context, options),
     },
+    apply,
   );
 }
 
-async function buryExhausted(
+async function dealWithExhausted(
   { stream, consumer, stream_seq: sequence, deliveries }: MaxDeliveriesAdvisory,
-  { connection, deadLetters, clock, logger }: ExhaustedOptions,
+  context: HandlingContext,
+  options: ExhaustedOptions,
 ): Promise<void> {
+  const { connection, logger } = options;
   const message = await messageAt(connection, stream, sequence).catch(undefinedWhereGone);
   // Whoever had it may have handled it after all, in a work queue, or it aged out, or somebody deleted the whole stream.
   if (message === undefined) {
     logger.warn({ stream, consumer, sequence }, "a message that was given up is gone from its stream");
     return;
   }
-  await deadLetters.open(logger);
-  const why = `Delivered ${deliveries} times and never acknowledged: whoever handled it ended, or hung, each time.`;
   const givenUp = { ...message, stream, consumer, deliveryCount: deliveries };
-  await deadLetters.keep(givenUp, { reason: "exhausted", why, failedAt: clock.now() }, logger);
-  logger.error({ stream, consumer, sequence, reason: "exhausted", deliveries }, "a message is a dead letter now");
+  const grounds = await groundsFor(givenUp, context, options);
+  if (grounds !== undefined) await bury(givenUp, grounds, options);
   // Nobody is given it any more, and in a work queue it would lie there for ever.
   if ((await streamState(connection, stream)).retention === "workqueue")
     await deleteMessage(connection, stream, sequence);
+}
+
+/** Undefined where it was gone on with. */
+async function groundsFor(
+  message: StoredMessage & GivenUp,
+  context: HandlingContext,
+  { goOn, clock }: ExhaustedOptions,
+): Promise<Grounds | undefined> {
+  try {
+    if (await goOn?.(message, context)) return undefined;
+  } catch (error) {
+    if (!(error instanceof GivenUpError)) throw error;
+    return { reason: "failed", why: error.message, failedAt: clock.now() };
+  }
+  const why = `Delivered ${message.deliveryCount} times and never acknowledged: whoever handled it ended, or hung, each time.`;
+  return { reason: "exhausted", why, failedAt: clock.now() };
+}
+
+async function bury(message: GivenUp, grounds: Grounds, { deadLetters, logger }: ExhaustedOptions): Promise<void> {
+  const { stream, consumer, sequence, deliveryCount: deliveries } = message;
+  await deadLetters.open(logger);
+  await deadLetters.keep(message, grounds, logger);
+  logger.error({ stream, consumer, sequence, reason: grounds.reason, deliveries }, "a message is a dead letter now");
 }
 
 function undefinedWhereGone(error: unknown): undefined {

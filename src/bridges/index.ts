@@ -23,11 +23,13 @@ export {
   staticMember,
 } from "./bridge.js";
 export type { Bucket, BucketEntry } from "./bucket.js";
+export { connectFleet } from "./connect-fleet.js";
 export type { AckRule, ConsumeOptions, Consumption, HandlingContext } from "./consumption.js";
-export type { DeadLetterBox, DeadLetterFilter, KeptLetter } from "./dead-letter-box.js";
-export { connectFleet, type Fleet, type FleetOptions, type Published, type PublishOptions } from "./fleet.js";
+export type { DeadLetterBox, DeadLetterFilter, ReplayedLetter } from "./dead-letter-box.js";
+export type { Fleet, FleetOptions, Published, PublishOptions } from "./fleet.js";
 export { taskIdOf } from "./foreign-id.js";
 export { GivenUpError } from "./given-up-error.js";
+export type { KeptLetter } from "./kept-letter.js";
 export type { Outgoing } from "./outgoing.js";
 export type { Received, Stored } from "./received.js";
 export { type BridgeHealth, type BridgeOptions, type RunningBridge, startBridge } from "./run-bridge.js";

@@ -1,13 +1,17 @@
 /** One attempt of a task of ours at a foreign member: say it in their words, wait for their answer, translate it. */
 
+import { setTimeout as delay } from "node:timers/promises";
 import { AttemptStopped } from "../agent/attempt-stop.js";
 import { TaskFailure } from "../agent/task-failure.js";
 import type { TaskContext } from "../agent/task-handler.js";
+import { PerdureError } from "../errors.js";
 import type { Logger } from "../logger.js";
+import type { ErrorCode } from "../protocol/error-code.js";
 import type { Answers } from "./answers.js";
 import type { AnyMember, MemberOutcome, MemberTask } from "./bridge.js";
 import type { Fleet } from "./fleet.js";
 import { sendOutgoing } from "./outgoing.js";
+import { untilAborted } from "./until-aborted.js";
 
 export interface MemberParts {
   readonly fleet: Fleet;
@@ -17,6 +21,10 @@ export interface MemberParts {
   readonly news: Map<string, (progress: unknown) => void>;
   readonly logger: Logger;
 }
+
+/** That say that no stream has it, and that a moment later one may. */
+const refusals: ReadonlySet<ErrorCode> = new Set(["NO_RESPONDERS", "STORAGE_FULL"]);
+const SAY_AGAIN_MS = 1_000;
 
 /** A timer that is set to more fires at once; 24 days are as good as for ever. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -66,7 +74,7 @@ export async function runAtMember(
   try {
     const earlier = mayBeAnswered(context) ? await parts.answers.find(foreignId) : undefined;
     if (earlier !== undefined) return outputOf(earlier, context);
-    const by = await send(parts, task, foreignId, context, tell);
+    const by = await send(parts, task, foreignId, { context, signal, leave: tell });
     // Whoever said it may have been answered before anybody listened here.
     const before = by === "others" ? await parts.answers.find(foreignId) : undefined;
     return outputOf(before ?? (await answered), context);
@@ -84,21 +92,44 @@ export async function runAtMember(
 
 /** Says the request unless it is said already; returns whose saying the answer will be to. */
 async function send(
-  { fleet, rule }: MemberParts,
+  parts: MemberParts,
   task: MemberTask,
   foreignId: string,
-  context: TaskContext,
-  leave: (left: Left) => void,
+  { context, signal, leave }: { context: TaskContext; signal: AbortSignal; leave: (left: Left) => void },
 ): Promise<"us" | "others"> {
+  const { fleet, rule } = parts;
   const before = leftBefore(context);
   if (before.stored || (before.sent && rule.delivery === "atMostOnce")) return "us";
   const outgoing = rule.request(task, foreignId);
   if (outgoing === undefined) return "others";
   leave({ sent: true, stored: false });
-  await sendOutgoing(fleet, outgoing, { taskId: task.taskId, traceparent: task.traceparent, part: foreignId });
+  const sentFor = { taskId: task.taskId, traceparent: task.traceparent, part: foreignId };
+  await untilNotRefused(() => sendOutgoing(fleet, outgoing, sentFor), parts, task, signal);
   // A stream keeps what it has for longer than it knows message ids: from here on sending again could double it.
   if (outgoing.via !== "core") leave({ sent: true, stored: true });
   return "us";
+}
+
+/**
+ * Refused is not sent, whatever the rule: it may be said again, and here, because to another attempt of `atMostOnce` it
+ * would look as if it had been sent.
+ */
+async function untilNotRefused(
+  publish: () => Promise<void>,
+  { rule, logger }: MemberParts,
+  { taskId }: MemberTask,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await publish();
+    } catch (error) {
+      const isRefused = error instanceof PerdureError && refusals.has(error.code);
+      if (rule.delivery !== "atMostOnce" || !isRefused) throw error;
+      logger.warn({ taskId, err: error }, "the fleet does not take a request now; it is said again");
+      await untilAborted(() => delay(SAY_AGAIN_MS), signal);
+    }
+  }
 }
 
 function leftBefore({ heartbeatDetails }: TaskContext): Left {

@@ -1,3 +1,5 @@
+import type { ReceivedHeaders } from "../jetstream/wire-headers.js";
+
 /** A foreign message as the code that handles it sees it. */
 export interface Received<T> {
   /** Decoded and held against the schema. */
@@ -22,9 +24,8 @@ export interface Stored {
 }
 
 /** What a message has before its body was looked at. */
-export interface RawMessage {
+export interface RawMessage extends ReceivedHeaders {
   readonly subject: string;
-  readonly headers: Readonly<Record<string, string>>;
   readonly data: Uint8Array;
 }
 

@@ -12,6 +12,7 @@ import { replayedId, taskIdOf } from "./foreign-id.js";
 import { GivenUpError } from "./given-up-error.js";
 import { sendOutgoing, traceparentOf } from "./outgoing.js";
 import { type Received, TASK_HEADER } from "./received.js";
+import { ruleFailed } from "./rule-failed.js";
 
 export interface IntakeParts {
   readonly bridge: string;
@@ -20,7 +21,11 @@ export interface IntakeParts {
   readonly logger: Logger;
 }
 
+type EndedRequest = Extract<AnyRequest, { ack: "onEnded" }>;
+
 const IN_HAND_MAX = 100;
+/** Of requests that lie in no stream: they are kept here while no orchestrator answers. */
+const HEARD_MAX = 10_000;
 
 /** Refusals that asking again would not change. */
 const lastingCodes: ReadonlySet<ErrorCode> = new Set([
@@ -44,16 +49,25 @@ export async function startIntake(name: string, rule: AnyRequest, parts: IntakeP
       ack: rule.ack === "onReceipt" ? "onReceipt" : "onHandled",
       maxConcurrent: rule.maxConcurrent ?? IN_HAND_MAX,
       handle: (message, context) => take(name, rule, parts, message, context),
+      goOn: async (message, context) => rule.ack !== "onReceipt" && goOn(name, rule, parts, message, context),
     });
     return;
   }
   const never = new AbortController().signal;
+  const inHand = new Set<Received<unknown>>();
   const heard = (message: Received<unknown>): void => {
     // What this or another bridge of ours sent is a task already.
     if (message.header(TASK_HEADER) !== undefined) return;
-    take(name, rule, parts, message, { signal: never }).catch((error: unknown) => {
+    const lost = (error: unknown): void =>
       logger.error({ subject: message.subject, err: error }, "a request that was heard became no task");
-    });
+    if (inHand.size >= HEARD_MAX) {
+      lost(new Error(`${HEARD_MAX} wait for an orchestrator already`));
+      return;
+    }
+    inHand.add(message);
+    take(name, rule, parts, message, { signal: never })
+      .catch(lost)
+      .finally(() => inHand.delete(message));
   };
   fleet.listen(from.subject, schema, heard, { queue: from.queue });
 }
@@ -67,20 +81,20 @@ async function take(
 ): Promise<void> {
   const traceparent = traceparentOf(message);
   const screening = await rule.screen?.(message.body, message);
-  if (screening?.verdict === "rejected") {
+  if (screening !== undefined && screening.verdict !== "pass") {
     if (screening.publish === undefined) return;
     const sentFor = { taskId: rejectedId(message), traceparent, part: `${bridge}-${name}-rejected` };
     await sendOutgoing(fleet, screening.publish, sentFor);
     return;
   }
-  const requested = rule.task(message.body, message);
+  const requested = taskOf(rule, message);
   if (requested === undefined) return;
-  const { traceparent: ownSpan = traceparent, ...task } = requested;
-  const taskId = replayedId(taskIdOf(task.taskId ?? placeId(message)), message.replay);
-  const handle = await submitted(() =>
+  const { traceparent: ownSpan, ...task } = requested;
+  const handle = await unlessLasting("No task can be made of it", () =>
     client.submit(
-      { ...task, taskId, metadata: { ...task.metadata, bridge, request: name } },
-      { traceparent: ownSpan, signal },
+      { ...task, metadata: { ...task.metadata, bridge, request: name } },
+      // What lies in no stream comes no second time: it waits here for an orchestrator that is away.
+      { traceparent: ownSpan, signal, timeoutMs: message.stored === undefined ? Number.POSITIVE_INFINITY : undefined },
     ),
   );
   if (rule.ack !== "onEnded") return;
@@ -88,14 +102,51 @@ async function take(
   await tellOutcome(rule, fleet, message, ended, ownSpan);
 }
 
+/**
+ * A request that nobody is given any more, because bridges were stopped or ended as often as it may be delivered: its task, if
+ * it became one, goes on all the same, and is waited for.
+ */
+async function goOn(
+  name: string,
+  rule: AnyRequest,
+  { bridge, fleet, client }: IntakeParts,
+  message: Received<unknown>,
+  { signal }: HandlingContext,
+): Promise<boolean> {
+  const requested = taskOf(rule, message);
+  if (requested === undefined) return false;
+  const { taskId, traceparent } = requested;
+  try {
+    const { metadata } = await client.get(taskId, { signal });
+    // Somebody else's of that id.
+    if (metadata?.["bridge"] !== bridge || metadata["request"] !== name) return false;
+  } catch (error) {
+    if (error instanceof PerdureError && error.code === "NOT_FOUND") return false;
+    throw error;
+  }
+  if (rule.ack !== "onEnded") return true;
+  const ended = await client.wait(taskId, { signal });
+  await tellOutcome(rule, fleet, message, ended, traceparent);
+  return true;
+}
+
+/** What is asked for, under the id and the span that it has whenever it is asked for. */
+function taskOf(rule: AnyRequest, message: Received<unknown>) {
+  const requested = rule.task(message.body, message);
+  if (requested === undefined) return undefined;
+  const { traceparent = traceparentOf(message), ...task } = requested;
+  const taskId = replayedId(taskIdOf(task.taskId ?? placeId(message)), message.replay);
+  return { ...task, taskId, traceparent };
+}
+
 async function tellOutcome(
-  rule: Extract<AnyRequest, { ack: "onEnded" }>,
+  rule: EndedRequest,
   fleet: Fleet,
   message: Received<unknown>,
   ended: EndedTask,
   traceparent: string | undefined,
 ): Promise<void> {
-  const outcome = rule.outcome?.(ended, message.body, message);
+  const outcome = await outcomeOf(rule, ended, message);
   if (outcome === undefined) {
     if (ended.state === "completed") return;
     const why = ended.error?.message ?? ended.reason ?? "without a reason";
@@ -103,16 +154,29 @@ async function tellOutcome(
   }
   const all = Array.isArray(outcome) ? outcome : [outcome];
   for (const [index, outgoing] of all.entries()) {
-    await sendOutgoing(fleet, outgoing, { taskId: ended.taskId, traceparent, part: `outcome-${index}` });
+    await unlessLasting(`The outcome of task ${ended.taskId} cannot be published`, () =>
+      sendOutgoing(fleet, outgoing, { taskId: ended.taskId, traceparent, part: `outcome-${index}` }),
+    );
   }
 }
 
-async function submitted<T>(submit: () => Promise<T>): Promise<T> {
+/** The same task gives the same outcome, so that a rule which throws at it will not do better another time. */
+async function outcomeOf(rule: EndedRequest, ended: EndedTask, message: Received<unknown>) {
   try {
-    return await submit();
+    return await rule.outcome?.(ended, message.body, message);
+  } catch (thrown) {
+    throw new GivenUpError(ruleFailed(`outcome of task ${ended.taskId}, which ended ${ended.state},`, thrown).message, {
+      cause: thrown,
+    });
+  }
+}
+
+async function unlessLasting<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof PerdureError && lastingCodes.has(error.code)) {
-      throw new GivenUpError(`No task can be made of it: ${error.code}: ${error.message}`, { cause: error });
+      throw new GivenUpError(`${what}: ${error.code}: ${error.message}`, { cause: error });
     }
     throw error;
   }

@@ -4,6 +4,7 @@ import { TaskFailure } from "../agent/task-failure.js";
 import type { TaskHandler } from "../agent/task-handler.js";
 import { type Client, connectClient } from "../client/client.js";
 import { systemClock } from "../clock.js";
+import { Deferred } from "../deferred.js";
 import { type ConnectionOptions, connectionOptionsOf } from "../jetstream/connection-options.js";
 import type { ConsumerLag } from "../jetstream/stream-access.js";
 import { createLogger, type Logger, SampledLog } from "../logger.js";
@@ -11,7 +12,8 @@ import { DEFAULT_NAMESPACE } from "../protocol/ids.js";
 import { durableOf } from "../protocol/topology-declaration.js";
 import { check } from "../workflow/standard-schema.js";
 import { type AnyPublication, type Bridge, publicationType } from "./bridge.js";
-import { connectFleet, type Fleet } from "./fleet.js";
+import { connectFleet } from "./connect-fleet.js";
+import type { Fleet } from "./fleet.js";
 import { MemberHost } from "./member-host.js";
 import { sendOutgoing } from "./outgoing.js";
 import { startIntake } from "./request-intake.js";
@@ -46,6 +48,12 @@ export interface RunningBridge {
    * another process took stops by itself.
    */
   stop(): Promise<void>;
+  /**
+   * Settles when the bridge has ended: resolves after `stop`, rejects with a PerdureError where it ended by itself, and has
+   * stopped all it did: AGENT_SUPERSEDED if another process took its id, CONNECTION_FAILED if a connection, to the fleet or to
+   * the orchestrator, closed for good.
+   */
+  readonly closed: Promise<void>;
 }
 
 /** How often the figures that the bridge's heartbeats carry are read. */
@@ -68,13 +76,17 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
     logger,
   });
   const stops: (() => Promise<unknown>)[] = [() => fleet.close()];
+  const ended = new Deferred();
+  let fault: Error | undefined;
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
-    stopped ??= runInOrder([() => fleet.stopConsuming(STOP_PATIENCE_MS), ...stops]);
+    stopped ??= runInOrder([() => fleet.stopConsuming(STOP_PATIENCE_MS), ...stops]).finally(() =>
+      fault === undefined ? ended.resolve() : ended.reject(fault),
+    );
     return stopped;
   };
   const stopUnasked = (): Promise<void> =>
-    stop().catch((fault: unknown) => logger.error({ err: fault }, "a bridge could not be stopped in order"));
+    stop().catch((error: unknown) => logger.error({ err: error }, "a bridge could not be stopped in order"));
   try {
     const client = await connectClient({ ...agentOptions, name: `bridge ${bridge.name}`, logger });
     stops.unshift(() => client.close());
@@ -103,12 +115,14 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
     for (const [name, rule] of Object.entries(bridge.declared.requests ?? {})) await startIntake(name, rule, parts);
     // Whoever knows that the bridge runs may speak to it.
     await fleet.flush();
-    // Of two that go on, one would be given the answers that the other waits for.
-    own.closed.catch((error: unknown) => {
+    // Of two that go on, one would be given the answers that the other waits for; one without a fleet does nothing.
+    Promise.all([own.closed, fleet.closed]).catch((error: Error) => {
+      if (stopped !== undefined) return;
       logger.error(
         { err: error },
-        "the bridge's agent ended, and the bridge stops; a process that took its id goes on",
+        "a part of the bridge ended, and the bridge stops; a process that took its id goes on",
       );
+      fault = error;
       void stopUnasked();
     });
     return {
@@ -117,6 +131,7 @@ export async function startBridge(bridge: Bridge, options: BridgeOptions = {}): 
       client,
       health: () => healthOf(bridge, fleet),
       stop,
+      closed: ended.promise,
     };
   } catch (error) {
     await stopUnasked();

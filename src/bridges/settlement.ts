@@ -7,7 +7,9 @@ import type { Delivery } from "../jetstream/delivery.js";
 import type { ConsumerRules } from "../jetstream/durable-consumer.js";
 import type { Logger } from "../logger.js";
 import type { DeadLetterReason } from "../protocol/dead-letter.js";
+import type { Held } from "./consumer-intake.js";
 import type { DeadLetterBox } from "./dead-letter-box.js";
+import type { GivenUpError } from "./given-up-error.js";
 
 export interface SettlementOptions {
   /** Undefined where messages that cannot be handled are only logged. */
@@ -21,7 +23,7 @@ const RETRY_DELAY_MS_FIRST = 500;
 const RETRY_DELAY_MS_MAX = 30_000;
 /** Of the wait for an acknowledgement: two may be lost on the way before a message counts as abandoned. */
 const WORKING_SHARE = 3;
-/** So often at least: somebody may shorten the wait meanwhile, and no timer is set to more than 24 days. */
+/** So often at least: no timer is set to more than 24 days. */
 const WORKING_INTERVAL_MS_MAX = 10_000;
 
 export class Settlement {
@@ -32,11 +34,17 @@ export class Settlement {
   }
 
   /** Tells the server that the message is in hand, until the returned function is called. */
-  hold(delivery: Delivery, { ackWaitMs }: ConsumerRules): () => void {
-    const intervalMs = Math.min(WORKING_INTERVAL_MS_MAX, Math.max(1, ackWaitMs / WORKING_SHARE));
-    const timer = setInterval(() => this.#working(delivery), intervalMs);
-    timer.unref();
-    return () => clearInterval(timer);
+  hold(delivery: Delivery, rules: () => ConsumerRules): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (): void => {
+      const intervalMs = Math.min(WORKING_INTERVAL_MS_MAX, Math.max(1, rules().ackWaitMs / WORKING_SHARE));
+      timer = setTimeout(() => {
+        this.#working(delivery);
+        arm();
+      }, intervalMs).unref();
+    };
+    arm();
+    return () => clearTimeout(timer);
   }
 
   /** False where the server did not confirm it: the message may be delivered again. */
@@ -54,15 +62,16 @@ export class Settlement {
   }
 
   /** Another delivery would not read better. */
-  async undecodable(delivery: Delivery, why: string): Promise<void> {
-    await this.#giveUp(delivery, "undecodable", `The message ${why}.`);
+  async undecodable(delivery: Delivery, reason: string): Promise<void> {
+    await this.#giveUp(delivery, { reason: "undecodable", why: `The message ${reason}.` });
   }
 
   /** To be delivered again, or given up if this was the last time. */
-  async failed(delivery: Delivery, error: unknown, { maxDeliver }: ConsumerRules): Promise<void> {
-    const message = error instanceof Error ? error.message : String(error);
+  async failed({ delivery, readRules }: Pick<Held, "delivery" | "readRules">, error: unknown): Promise<void> {
+    const { maxDeliver } = await readRules();
     if (maxDeliver !== undefined && delivery.deliveryCount >= maxDeliver) {
-      await this.#giveUp(delivery, "failed", message);
+      const why = error instanceof Error ? error.message : String(error);
+      await this.#giveUp(delivery, { reason: "failed", why, error });
       return;
     }
     const delayMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_FIRST * 2 ** (delivery.deliveryCount - 1));
@@ -79,11 +88,14 @@ export class Settlement {
   }
 
   /** Failed, and will not be better another time. */
-  async refused(delivery: Delivery, why: string): Promise<void> {
-    await this.#giveUp(delivery, "failed", why);
+  async refused(delivery: Delivery, error: GivenUpError): Promise<void> {
+    await this.#giveUp(delivery, { reason: "failed", why: error.message, error });
   }
 
-  async #giveUp(delivery: Delivery, reason: DeadLetterReason, why: string): Promise<void> {
+  async #giveUp(
+    delivery: Delivery,
+    { reason, why, error: err }: { reason: DeadLetterReason; why: string; error?: unknown },
+  ): Promise<void> {
     const { deadLetters, clock, logger } = this.#options;
     try {
       await deadLetters?.open(logger);
@@ -96,7 +108,7 @@ export class Settlement {
       this.#return(delivery, RETRY_DELAY_MS_MAX);
       return;
     }
-    const given = { ...placeOf(delivery), reason, deliveries: delivery.deliveryCount };
+    const given = { ...placeOf(delivery), reason, deliveries: delivery.deliveryCount, err };
     if (deadLetters === undefined) logger.error(given, "a message cannot be handled; it is dropped");
     else logger.error(given, "a message is a dead letter now");
     try {

@@ -1,3 +1,4 @@
+import { addAmounts } from "../protocol/failure.js";
 import type { AgentId } from "../protocol/ids.js";
 import type { UsageTotal } from "../protocol/system-message.js";
 
@@ -14,7 +15,7 @@ export class Spending {
   }
 
   add(usage: UsageTotal): void {
-    this.#total = sum(this.#total, usage);
+    this.#total = addAmounts(this.#total, usage);
   }
 
   /** Of the attempts of an agent, also of tasks that are under way; undefined where it told of none. */
@@ -23,15 +24,10 @@ export class Spending {
   }
 
   addToAgent(agentId: AgentId, usage: UsageTotal): void {
-    this.#byAgent.set(agentId, sum(this.#byAgent.get(agentId) ?? nothing, usage));
+    this.#byAgent.set(agentId, addAmounts(this.#byAgent.get(agentId) ?? nothing, usage));
   }
 
   forget(agentId: AgentId): void {
     this.#byAgent.delete(agentId);
   }
 }
-
-const sum = (a: UsageTotal, b: UsageTotal): UsageTotal => ({
-  cost: a.cost + b.cost,
-  tokens: { input: a.tokens.input + b.tokens.input, output: a.tokens.output + b.tokens.output },
-});

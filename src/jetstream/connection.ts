@@ -15,30 +15,28 @@ import { addressesOf, type ConnectionOptions, libraryOptionsFor } from "./connec
 import { InboundMessage } from "./inbound-message.js";
 import { rememberNats } from "./nats-of.js";
 import { PendingReplies } from "./pending-replies.js";
-import { WireHeaders } from "./wire-headers.js";
+import { type HeadersToSend, type ReceivedHeaders, WireHeaders } from "./wire-headers.js";
 
 /** One message as it came from the server. */
-export interface Message {
+export interface Message extends ReceivedHeaders {
   readonly subject: string;
   /** Where an answer goes; absent if none is asked for. */
   readonly reply?: string | undefined;
   /** May share memory with the socket's buffer: copy what is kept. */
   readonly data: Uint8Array;
   header(name: string): string | undefined;
-  /** Every header, by the name as it was sent; of one that is there twice, the first. */
-  readonly headers: Readonly<Record<string, string>>;
   /** The status code of a server answer without body: 503 means nobody listens on the subject. */
   readonly statusCode?: number | undefined;
 }
 
 export interface PublishOptions {
   readonly reply?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeadersToSend;
 }
 
 export interface RequestOptions {
   readonly timeoutMs: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeadersToSend;
   readonly signal?: AbortSignal;
 }
 
@@ -300,7 +298,7 @@ class NatsBackedConnection implements Connection {
     subject: string,
     body: Uint8Array | string,
     reply: string | undefined,
-    headers: Readonly<Record<string, string>> | undefined,
+    headers: HeadersToSend | undefined,
   ): void {
     // A third of what the library's own encoding of texts costs.
     const bytes = typeof body === "string" ? Buffer.from(body) : body;

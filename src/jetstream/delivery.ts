@@ -2,6 +2,7 @@ import { PerdureError } from "../errors.js";
 import { nanosFromMs } from "../protocol/time.js";
 import type { Position } from "./ack-subject.js";
 import type { Connection, Message } from "./connection.js";
+import type { ReceivedHeaders } from "./wire-headers.js";
 
 /** The answers a consumer takes (NATS ADR-15). */
 const verbs = { ack: "+ACK", working: "+WPI", nak: "-NAK", term: "+TERM" } as const;
@@ -11,11 +12,12 @@ const CONFIRM_TRIES = 3;
 const CONFIRM_TIMEOUT_MS = 2_000;
 
 /** A message that a consumer gave us and wants an answer to. */
-export class Delivery {
+export class Delivery implements ReceivedHeaders {
   readonly stream: string;
   readonly consumer: string;
   readonly subject: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: ReceivedHeaders["headers"];
+  readonly repeatedHeaders: ReceivedHeaders["repeatedHeaders"];
   /** A copy: the message may be kept for as long as it takes. */
   readonly data: Uint8Array;
   readonly #connection: Connection;
@@ -32,6 +34,7 @@ export class Delivery {
     this.consumer = from.consumer;
     this.subject = message.subject;
     this.headers = message.headers;
+    this.repeatedHeaders = message.repeatedHeaders;
     this.data = message.data.slice();
     this.#connection = connection;
     this.#position = position;

@@ -5,6 +5,7 @@
  * Of a pull consumer no more is asked for than can be taken, so that what waits, waits in the stream and for anybody;
  * a push consumer sends up to its `max_ack_pending`.
  */
+import type { ConsumerConfig } from "@nats-io/jetstream";
 import { PerdureError } from "../errors.js";
 import { type Logger, SampledLog } from "../logger.js";
 import { nanosFromMs } from "../protocol/time.js";
@@ -21,12 +22,14 @@ export interface DurableConsumerOptions {
   readonly logger: Logger;
   /** How many more messages can be taken now. */
   free(): number;
-  onDelivery(delivery: Delivery, rules: ConsumerRules): void;
+  onDelivery(delivery: Delivery, from: DurableConsumer): void;
+  /** Called before a consumer that gave nothing is asked again. */
+  readonly mend?: (() => Promise<unknown>) | undefined;
 }
 
 /** What whoever handles messages has to know of the consumer. */
 export interface ConsumerRules {
-  /** A message without an answer for so long is delivered again. */
+  /** A message without an answer for so long is delivered again; of several waits (`backoff`), the shortest. */
   readonly ackWaitMs: number;
   /** How often a message is delivered at most; undefined for no end. */
   readonly maxDeliver: number | undefined;
@@ -36,6 +39,13 @@ export interface ConsumerRules {
 const PULL_EXPIRES_MS = 10_000;
 /** The server says that a pull is over; it is asked again if that was lost. */
 const PULL_GRACE_MS = 2_000;
+
+/**
+ * Somebody may edit the consumer. Rules that are older are read again with the next message, so an idle one costs nothing;
+ * a message that comes again may come for that reason.
+ */
+const RULES_AGE_MS_MAX = 2_000;
+const RULES_AGE_MS_MAX_AGAIN = 200;
 
 interface Pull {
   readonly batch: number;
@@ -57,7 +67,9 @@ const NOT_GIVEN_HEADER = "Nats-Pending-Messages";
 const STALLED_HEADER = "Nats-Consumer-Stalled";
 
 export class DurableConsumer {
-  readonly #rules: ConsumerRules;
+  #rules: ConsumerRules;
+  #rulesReadAt = performance.now();
+  #readingRules: Promise<void> | undefined;
   readonly #connection: Connection;
   readonly #options: DurableConsumerOptions;
   readonly #inbox: string;
@@ -77,10 +89,7 @@ export class DurableConsumer {
    */
   static async start(connection: Connection, options: DurableConsumerOptions): Promise<DurableConsumer> {
     const { stream, consumer } = options;
-    const { consumers } = await managerOf(connection);
-    const { config } = await consumers.info(stream, consumer).catch((error: unknown) => {
-      throw missing(error, stream, consumer);
-    });
+    const config = await configOf(connection, options);
     if (config.ack_policy !== "explicit") {
       throw new PerdureError(
         "STORAGE_MISCONFIGURED",
@@ -88,12 +97,9 @@ export class DurableConsumer {
         { details: { stream, consumer, ackPolicy: config.ack_policy } },
       );
     }
-    const ackWaitNanos = config.ack_wait ?? nanosFromMs(30_000);
-    const maxDeliver = config.max_deliver ?? -1;
-    const rules = { ackWaitMs: ackWaitNanos / 1_000_000, maxDeliver: maxDeliver > 0 ? maxDeliver : undefined };
     // A pull that asks for more than these allow is refused, not cut: 0 and absent are no limit.
     const { deliver_subject: to, deliver_group: queue, max_batch = 0, max_expires = 0 } = config;
-    return new DurableConsumer(connection, options, rules, {
+    return new DurableConsumer(connection, options, rulesOf(config), {
       push: to === undefined ? undefined : { to, queue },
       batchMax: max_batch > 0 ? max_batch : Number.POSITIVE_INFINITY,
       expiresNanos: Math.min(nanosFromMs(PULL_EXPIRES_MS), max_expires > 0 ? max_expires : Number.POSITIVE_INFINITY),
@@ -120,6 +126,20 @@ export class DurableConsumer {
       this.askForMore();
     });
     this.askForMore();
+  }
+
+  /** As they were read last, which is seconds ago where messages come. */
+  get rules(): ConsumerRules {
+    return this.#rules;
+  }
+
+  /** As they are now; as they were where the server does not say. */
+  async readRules(): Promise<ConsumerRules> {
+    this.#readingRules ??= this.#readRules().finally(() => {
+      this.#readingRules = undefined;
+    });
+    await this.#readingRules;
+    return this.#rules;
   }
 
   /** To be called when more can be taken than before. */
@@ -177,7 +197,9 @@ export class DurableConsumer {
     this.#backoff.reset();
     const delivery = new Delivery(this.#connection, this.#options, message, position);
     this.#countOff(1);
-    this.#options.onDelivery(delivery, this.#rules);
+    const ageMsMax = delivery.deliveryCount > 1 ? RULES_AGE_MS_MAX_AGAIN : RULES_AGE_MS_MAX;
+    if (performance.now() - this.#rulesReadAt > ageMsMax) void this.readRules();
+    this.#options.onDelivery(delivery, this);
     this.askForMore();
   }
 
@@ -216,10 +238,26 @@ export class DurableConsumer {
     if (this.#stopped || this.#retry !== undefined) return;
     const delayMs = this.#backoff.nextDelayMs();
     this.#givesNothing.write({ stream, consumer, status, delayMs });
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.askForMore();
-    }, delayMs);
+    this.#retry = setTimeout(() => void this.#askAgain(), delayMs);
+  }
+
+  async #askAgain(): Promise<void> {
+    const { stream, consumer, logger, mend } = this.#options;
+    await mend?.().catch((error: unknown) =>
+      logger.warn({ stream, consumer, err: error }, "a consumer cannot be made again now"),
+    );
+    this.#retry = undefined;
+    this.askForMore();
+  }
+
+  async #readRules(): Promise<void> {
+    const { stream, consumer, logger } = this.#options;
+    this.#rulesReadAt = performance.now();
+    try {
+      this.#rules = rulesOf(await configOf(this.#connection, this.#options));
+    } catch (error) {
+      logger.debug({ stream, consumer, err: error }, "the rules of a consumer cannot be read now");
+    }
   }
 
   /** Its messages, or its status, were lost. */
@@ -237,6 +275,29 @@ export class DurableConsumer {
     for (const { expiry } of this.#pulls.values()) clearTimeout(expiry);
     this.#pulls.clear();
   }
+}
+
+async function configOf(
+  connection: Connection,
+  { stream, consumer }: Pick<DurableConsumerOptions, "stream" | "consumer">,
+): Promise<ConsumerConfig> {
+  const { consumers } = await managerOf(connection);
+  try {
+    return (await consumers.info(stream, consumer)).config;
+  } catch (error) {
+    throw missing(error, stream, consumer);
+  }
+}
+
+function rulesOf({
+  ack_wait: ackWaitNanos = nanosFromMs(30_000),
+  max_deliver = -1,
+  backoff = [],
+}: ConsumerConfig): ConsumerRules {
+  return {
+    ackWaitMs: Math.min(ackWaitNanos, ...backoff) / 1_000_000,
+    maxDeliver: max_deliver > 0 ? max_deliver : undefined,
+  };
 }
 
 function missing(error: unknown, stream: string, consumer: string): PerdureError {

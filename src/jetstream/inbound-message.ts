@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/transport-node";
 import type { Message } from "./connection.js";
+import { headersOf, type ReceivedHeaders, repeatedHeadersOf } from "./wire-headers.js";
 
 /** Our view of a received message. Everything is decoded when asked for: most readers want the body only. */
 export class InboundMessage implements Message {
@@ -29,7 +30,12 @@ export class InboundMessage implements Message {
 
   get headers(): Readonly<Record<string, string>> {
     const { headers } = this.#msg;
-    return headers === undefined ? {} : Object.fromEntries(headers.keys().map((name) => [name, headers.get(name)]));
+    return headers === undefined ? {} : headersOf(headers);
+  }
+
+  get repeatedHeaders(): ReceivedHeaders["repeatedHeaders"] {
+    const { headers } = this.#msg;
+    return headers === undefined ? undefined : repeatedHeadersOf(headers);
   }
 
   get statusCode(): number | undefined {

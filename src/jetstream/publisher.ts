@@ -2,10 +2,11 @@ import { PerdureError } from "../errors.js";
 import { refusalError } from "./api-error.js";
 import type { Connection } from "./connection.js";
 import { parsePubAck } from "./pub-ack.js";
+import type { HeadersToSend } from "./wire-headers.js";
 
 export interface PublishAckedOptions {
   readonly timeoutMs: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeadersToSend;
   readonly signal?: AbortSignal;
 }
 

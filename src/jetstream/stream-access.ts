@@ -3,9 +3,12 @@ import { PerdureError } from "../errors.js";
 import { apiCodes, refusalOf, storageError } from "./api-error.js";
 import type { Connection } from "./connection.js";
 import { managerOf } from "./jetstream-manager.js";
+import { headersOf, type ReceivedHeaders, repeatedHeadersOf } from "./wire-headers.js";
 
 export interface StreamState {
   readonly retention: "limits" | "interest" | "workqueue";
+  /** Epoch milliseconds by the server's clock: a stream that was deleted and made anew is another one. */
+  readonly createdAt: number;
   readonly messages: number;
   readonly bytes: number;
   readonly firstSequence: number;
@@ -40,21 +43,21 @@ export interface ConsumerSetup {
   readonly deliverGroup: string | undefined;
 }
 
-export interface StoredMessage {
+export interface StoredMessage extends ReceivedHeaders {
   readonly subject: string;
   readonly sequence: number;
   /** Epoch milliseconds by the server's clock. */
   readonly storedAt: number;
-  readonly headers: Readonly<Record<string, string>>;
   readonly data: Uint8Array;
 }
 
 /** @throws PerdureError NOT_FOUND, STORAGE_UNAVAILABLE, REQUEST_TIMED_OUT, PERMISSION_DENIED; as all of these do */
 export async function streamState(connection: Connection, stream: string): Promise<StreamState> {
   const { streams } = await managerOf(connection);
-  const { config, state } = await asked(streams.info(stream), `stream ${stream}`);
+  const { config, state, created } = await asked(streams.info(stream), `stream ${stream}`);
   return {
     retention: config.retention,
+    createdAt: Date.parse(created),
     messages: state.messages,
     bytes: state.bytes,
     firstSequence: state.first_seq,
@@ -140,7 +143,8 @@ async function messageOf(
     subject: found.subject,
     sequence: found.seq,
     storedAt: found.time.getTime(),
-    headers: Object.fromEntries(header.keys().map((name) => [name, header.get(name)])),
+    headers: headersOf(header),
+    repeatedHeaders: repeatedHeadersOf(header),
     data: found.data,
   };
 }

@@ -21,8 +21,10 @@ export const DeadLetter = z.object({
   consumer: z.string(),
   sequence: z.int().min(1),
   subject: z.string(),
-  /** Those it came with. */
+  /** Those it came with; of one that it had several times, the first value. */
   headers: z.record(z.string(), z.string()),
+  /** Of each header that it had several times, all values in their order; absent where there is none. */
+  repeatedHeaders: z.record(z.string(), z.array(z.string()).min(2)).optional(),
   /** Its bytes as text; base64 where they are no UTF-8. */
   data: z.string(),
   encoding: z.enum(["text", "base64"]),

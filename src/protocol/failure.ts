@@ -46,10 +46,18 @@ export const Usage = z.object({
 });
 export type Usage = z.infer<typeof Usage>;
 
+type Amounts = Omit<Usage, "model">;
+
+/** Agents may report whatever JSON has, and two of that together must still be a number of JSON. */
+const plus = (a: number, b: number): number => Math.min(a + b, Number.MAX_VALUE);
+
+export const addAmounts = (a: Amounts, b: Amounts): Amounts => ({
+  cost: plus(a.cost, b.cost),
+  tokens: { input: plus(a.tokens.input, b.tokens.input), output: plus(a.tokens.output, b.tokens.output) },
+});
+
 /** What all attempts of a task cost together; the model is the last one's. */
 export function addUsage(before: Usage | null, more: Usage | null): Usage | null {
   if (before === null || more === null) return more ?? before;
-  const input = before.tokens.input + more.tokens.input;
-  const output = before.tokens.output + more.tokens.output;
-  return { cost: before.cost + more.cost, tokens: { input, output }, model: more.model };
+  return { ...addAmounts(before, more), model: more.model };
 }

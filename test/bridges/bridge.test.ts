@@ -160,7 +160,7 @@ it("does a request that is delivered again after the bridge died no second time"
     count += 1;
     return count;
   });
-  const first = await bridged({ requests: { orders: orders({ outcome: () => Promise.reject(new Error("dies")) }) } });
+  const first = await bridged({ requests: { orders: orders({ outcome: () => ({ subject: "nowhere", body: {} }) }) } });
   await say("shop.order.new", { orderId: "o-2", amount: 5 });
   await client.wait("o-2", { timeoutMs: 10_000 }).catch(() => undefined);
   await first.stop();
@@ -183,6 +183,88 @@ it("makes a dead letter of a request whose task failed, and does it anew when th
   await fleet.deadLetters.replay(letter?.id ?? 0);
   expect((await said("shop.done")).body).toEqual({ orderId: "o-3", billed: "paid" });
   expect(await client.get("o-3-r1")).toMatchObject({ state: "completed" });
+});
+
+it("makes a dead letter of a request whose rule throws at the outcome, and says why", async () => {
+  await ownAgent(() => "billed");
+  const outcome = () => {
+    throw new TypeError("no such field");
+  };
+  const { fleet } = await bridged({ requests: { orders: orders({ outcome }) } });
+  await say("shop.order.new", { orderId: "o-5", amount: 5 });
+  const [letter] = await untilLetters(fleet);
+  expect(letter).toMatchObject({ reason: "failed", attempts: 1 });
+  expect(letter?.message).toMatch(/^BRIDGE_RULE_FAILED: .*o-5.*no such field/);
+});
+
+it.each([
+  ["a subject", { all: "shop.result.*", subject: (id: string) => `shop.result.${id}`, stream: "SHOP_RESULTS" }, 0],
+  ["a consumer", { stream: "SHOP", consumer: "done" }, 1],
+])("fails a task whose rule throws at the answer, heard on %s", async (_what, from, letters) => {
+  const bridge = await bridged({
+    members: {
+      cooks: cook({
+        result: {
+          from,
+          schema: Result,
+          foreignId: ({ id }: z.infer<typeof Result>) => id,
+          outcome: () => {
+            throw new TypeError("no such field");
+          },
+        },
+      }),
+    },
+  });
+  const handle = await client.submit({ taskId: "c-7", type: "cook" });
+  await said("shop.job.c-7");
+  await say(letters === 0 ? "shop.result.c-7" : "shop.done.c-7", { id: "c-7", ok: true, text: "hot" });
+  expect(await handle.wait({ timeoutMs: 10_000 })).toMatchObject({
+    state: "failed",
+    attempt: 1,
+    error: { type: "BRIDGE_RULE_FAILED", message: expect.stringContaining("no such field") },
+  });
+  if (letters > 0) expect(await untilLetters(bridge.fleet)).toMatchObject([{ reason: "failed", attempts: 1 }]);
+});
+
+it("tells the outcome of a request also where bridges were stopped as often as it may be delivered", async () => {
+  let release: () => void = () => undefined;
+  let count = 0;
+  await ownAgent(() => {
+    count += 1;
+    return new Promise<string>((resolve) => {
+      release = () => resolve("billed");
+    });
+  });
+  for (let stops = 1; stops <= 3; stops += 1) {
+    const bridge = await bridged({ requests: { orders: orders() } });
+    if (stops === 1) await say("shop.order.new", { orderId: "o-6", amount: 5 });
+    await until(
+      "it is in hand",
+      async () => (await bridge.fleet.lag("SHOP", "orders")).delivered.consumerSequence === stops,
+    );
+    await until("its task runs", async () => count === 1);
+    await bridge.stop();
+  }
+  const { fleet } = await bridged({ requests: { orders: orders() } });
+  await until(
+    "it is nobody's any more",
+    async () => (await fleet.streamState("PERDURE_EXHAUSTED_SHOP")).lastSequence === 1,
+  );
+  expect(heard.filter(({ subject }) => subject.startsWith("shop.done"))).toHaveLength(0);
+  release();
+  expect((await said("shop.done")).body).toEqual({ orderId: "o-6", billed: "billed" });
+  await until("it is done with", async () => (await fleet.streamState("PERDURE_EXHAUSTED_SHOP")).messages === 0);
+  expect(await fleet.deadLetters.count()).toBe(0);
+  expect(count).toBe(1);
+});
+
+it("tells its owner that it ended, by a stop or because another process took its place", async () => {
+  const first = await bridged({ requests: { orders: orders() } });
+  const second = await bridged({ requests: { orders: orders() } });
+  await expect(first.closed).rejects.toMatchObject({ code: "AGENT_SUPERSEDED" });
+  expect(first.fleet.isConnected).toBe(false);
+  await second.stop();
+  await expect(second.closed).resolves.toBeUndefined();
 });
 
 const untilLetters = async ({ deadLetters }: RunningBridge["fleet"]) => {

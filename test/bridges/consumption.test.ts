@@ -3,6 +3,7 @@ import { afterEach, expect, it } from "vitest";
 import { z } from "zod";
 import { type ConsumeOptions, connectFleet, type Fleet, GivenUpError } from "../../src/bridges/index.js";
 import { defineTopology } from "../../src/jetstream/define-topology.js";
+import { messageAt } from "../../src/jetstream/stream-access.js";
 import { silentLogger } from "../../src/logger.js";
 import { useNats } from "../support/nats.js";
 import { until, untilHolds } from "../support/until.js";
@@ -165,10 +166,59 @@ it.each([
   expect(bytes.equals(Buffer.alloc(size, byte))).toBe(true);
   expect((await fleet.streamState(parts)).messages).toBe(listed?.parts?.count);
   await consumption.stop();
-  if (size < 1_000_000) await fleet.deadLetters.replay(letter.id);
-  else await fleet.deadLetters.drop(letter.id);
-  expect((await fleet.streamState(stream)).bytes > size).toBe(size < 1_000_000);
+  // The largest has no room for a further header.
+  expect(await fleet.deadLetters.replay(letter.id)).toMatchObject({ isMarked: size < 1_000_000 });
+  expect((await fleet.streamState(stream)).bytes).toBeGreaterThan(size);
   expect((await fleet.streamState(parts)).messages).toBe(0);
+});
+
+it.each([
+  ["is kept in the letter", "{"],
+  ["is too large for it", "{".repeat(1_048_000)],
+])("keeps every value of a header that came several times, and replays them, of a message that %s", async (_, text) => {
+  const { fleet, stream, subject, consuming, lettersAre } = await givenFleet();
+  const consumption = await consuming({});
+  const connection = await nats.connect();
+  const headers = { Via: ["one", "two", "three"], Single: "yes", "nats-expected-stream": [stream, stream] };
+  await connection.request(subject, text, { timeoutMs: 5_000, headers });
+  await lettersAre((reasons) => reasons.length === 1);
+  await consumption.stop();
+  const letter = await fleet.deadLetters.get((await fleet.deadLetters.list())[0]?.id ?? 0);
+  expect(letter).toMatchObject({
+    headers: { Via: "one", Single: "yes" },
+    repeatedHeaders: { Via: ["one", "two", "three"] },
+  });
+  await fleet.deadLetters.replay(letter.id);
+  const replayed = await messageAt(connection, stream, 2);
+  expect(replayed?.headers).toMatchObject({ Single: "yes", "Perdure-Replay": "1" });
+  expect(replayed?.repeatedHeaders).toEqual({ Via: ["one", "two", "three"] });
+});
+
+it("lists what lies among the dead letters and is none, shows and drops it, and replays all but that", async () => {
+  const { fleet, stream, subject, consuming, lettersAre } = await givenFleet();
+  const consumption = await consuming({});
+  const connection = await nats.connect();
+  // Where the first message's letter has to lie, and where none ever does.
+  const foreign = [`ns${count}.deadletter.${stream}.workers.1`, `ns${count}.deadletter.odd`];
+  const [taken = "", odd = ""] = foreign;
+  await connection.request(taken, Buffer.from([0xff, 0]), { timeoutMs: 5_000, headers: { By: "hand" } });
+  await connection.request(odd, '{"reason":"dislike"}', { timeoutMs: 5_000 });
+  await connection.request(subject, "{", { timeoutMs: 5_000 });
+  await lettersAre((reasons) => reasons.length === 3);
+  await consumption.stop();
+
+  expect(await fleet.deadLetters.list()).toMatchObject([
+    { id: 1, reason: "unreadable", subject: taken, headers: { By: "hand" }, encoding: "base64", data: "/wA=" },
+    { id: 2, reason: "unreadable", subject: odd, data: '{"reason":"dislike"}' },
+    { id: 3, reason: "undecodable", subject, data: "{" },
+  ]);
+  expect(await fleet.deadLetters.list({ stream })).toHaveLength(2);
+  expect(await fleet.deadLetters.get(2)).toMatchObject({ reason: "unreadable", message: expect.any(String) });
+  await expect(fleet.deadLetters.replay(1)).rejects.toMatchObject({ code: "STORE_DAMAGED" });
+  await fleet.deadLetters.replay(3);
+  await fleet.deadLetters.drop(1);
+  await fleet.deadLetters.drop(2);
+  expect(await fleet.deadLetters.count()).toBe(0);
 });
 
 it("says so of a large dead letter whose bytes somebody has deleted, and drops it", async () => {

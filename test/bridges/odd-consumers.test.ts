@@ -247,6 +247,72 @@ it("lets two namespaces consume one stream, and gives each the dead letters of i
   await until("nothing is left to be dealt with", async () => (await advisoriesOf(fleet)).messages === 0);
 });
 
+it("lets two namespaces share one consumer, and keeps what it gives up in one of them while either is there", async () => {
+  const { fleet, member, stream, subject, api, exhaust, advisoriesOf } = await givenStream({
+    maxDeliver: 1,
+    ackWait: "100ms",
+  });
+  const other = await member(`other${count}`);
+  const of = { stream, consumer: "workers", schema: Job, ack: "onHandled", handle: () => undefined } as const;
+  for (const one of [fleet, other]) await (await one.consume(of)).stop();
+  const kept = async () => (await Promise.all([fleet, other].map((one) => one.deadLetters.list()))).flat();
+  await fleet.publish(subject, { job: "a" });
+  await exhaust(fleet);
+  await untilHolds("one of them has it", kept, ({ length }) => length === 1);
+  await until("nothing is left to be dealt with", async () => (await advisoriesOf(fleet)).messages === 0);
+
+  // Everything of one namespace goes, and what no namespace owns with it.
+  await fleet.close();
+  await api(`STREAM.DELETE.NS${count}_DEAD_LETTERS`);
+  await api(`STREAM.DELETE.PERDURE_EXHAUSTED_${stream}`);
+  await until("what the server says is kept again", async () => (await advisoriesOf(other)).consumers === 1);
+  const before = await other.deadLetters.count();
+  await other.publish(subject, { job: "b" });
+  await exhaust(other);
+  await lettersOf(other, ({ length }) => length === before + 1);
+});
+
+it("goes by the rules of a consumer that somebody edits meanwhile", async () => {
+  const { fleet, stream, subject, raw, api } = await givenStream({ ackWait: "30s", maxDeliver: 1, maxAckPending: 10 });
+  const edit = async (changes: object): Promise<void> => {
+    const answer = await raw.request(`$JS.API.CONSUMER.INFO.${stream}.workers`, "", { timeoutMs: 5_000 });
+    const { config } = JSON.parse(new TextDecoder().decode(answer.data));
+    await api(`CONSUMER.CREATE.${stream}.workers`, { stream_name: stream, config: { ...config, ...changes } });
+  };
+  const inHand = new Map<string, (fault?: Error) => void>();
+  const deliveries: string[] = [];
+  const consumption = await fleet.consume({
+    stream,
+    consumer: "workers",
+    schema: Job,
+    ack: "onHandled",
+    maxConcurrent: 100,
+    handle: ({ body: { job } }) => {
+      deliveries.push(job);
+      return new Promise<void>((resolve, reject) =>
+        inHand.set(job, (fault) => (fault === undefined ? resolve() : reject(fault))),
+      );
+    },
+  });
+  const times = (job: string) => deliveries.filter((one) => one === job).length;
+  await fleet.publish(subject, { job: "failing" });
+  await until("it is in hand", () => times("failing") === 1);
+  await edit({ max_deliver: 50 });
+  inHand.get("failing")?.(new Error("not now"));
+  await until("it is given another time", () => times("failing") === 2);
+  inHand.get("failing")?.();
+
+  await fleet.publish(subject, { job: "slow" });
+  await until("it is in hand", () => times("slow") === 1);
+  await edit({ ack_wait: 150e6 });
+  const editedAt = performance.now();
+  await until("ten waits are over", () => performance.now() - editedAt > 1_500);
+  // The one or two that come before it is noticed.
+  expect(times("slow")).toBeLessThan(5);
+  expect(await fleet.deadLetters.count()).toBe(0);
+  await consumption.stop(0);
+});
+
 it("is done with a message that was given up once its stream is deleted", async () => {
   const { fleet, member, stream, subject, api, exhaust, advisoriesOf } = await givenStream({
     maxDeliver: 1,

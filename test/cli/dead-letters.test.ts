@@ -74,6 +74,44 @@ it("lists, shows, replays and drops what nobody could read, and the status count
   await consumption.stop();
 }, 60_000);
 
+it("shows what lies there and is no dead letter, refuses to replay it last of all, and drops it", async () => {
+  const odd = await connectFleet({
+    servers: dev.natsUrl,
+    namespace: "odd",
+    name: "fleet",
+    logger: silentLogger,
+    topology: defineTopology("odd mail", {
+      streams: { ODD_MAIL: { subjects: ["oddmail.>"], retention: "workqueue" } },
+      consumers: { postman: { stream: "ODD_MAIL" } },
+    }),
+  });
+  const ofOdd = (...args: readonly string[]) =>
+    perdure(["--server", dev.natsUrl, "--namespace", "odd", "dead-letters", ...args]);
+  try {
+    const consumption = await odd.consume({
+      stream: "ODD_MAIL",
+      consumer: "postman",
+      schema: z.string(),
+      ack: "onHandled",
+      handle: () => undefined,
+    });
+    await odd.publish("odd.deadletter.strange", "dislike");
+    await odd.publish("oddmail.d", { to: "d" });
+    await until("both are there", async () => (await odd.deadLetters.count()) === 2);
+    await consumption.stop();
+
+    expect((await ofOdd("list")).stdout).toMatch(/1 +unreadable .*odd\.deadletter\.strange/);
+    expect((await ofOdd("show", "1")).stdout).toMatch(/cannot be read as a dead letter[\s\S]*"dislike"/);
+    const replayed = await ofOdd("replay", "--all");
+    expect(replayed.stdout).toBe("2 replayed to oddmail.d\n");
+    expect(replayed.stderr).toMatch(/^perdure: STORE_DAMAGED: Dead letter 1 /);
+    expect((await ofOdd("drop", "1")).stdout).toBe("1 dropped, of odd.deadletter.strange\n");
+    expect(await odd.deadLetters.count()).toBe(0);
+  } finally {
+    await odd.close();
+  }
+}, 60_000);
+
 it.each([
   ["no number", ["replay"], 2, "USAGE"],
   ["what is no number", ["drop", "x"], 2, "USAGE"],

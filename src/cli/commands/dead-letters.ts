@@ -1,6 +1,7 @@
 /** `perdure dead-letters`: the messages of foreign fleets that nobody could handle; to look at, to replay, to drop. */
 import { Argument, type Command } from "commander";
-import type { DeadLetterBox, KeptLetter } from "../../bridges/dead-letter-box.js";
+import type { DeadLetterBox, ReplayedLetter } from "../../bridges/dead-letter-box.js";
+import type { KeptLetter } from "../../bridges/kept-letter.js";
 import { PerdureError } from "../../errors.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { printJson, printLines } from "../messages.js";
@@ -60,7 +61,7 @@ async function run(
     );
   }
   const [{ connectFleet }, { silentLogger }] = await Promise.all([
-    import("../../bridges/fleet.js"),
+    import("../../bridges/connect-fleet.js"),
     import("../../logger.js"),
   ]);
   const fleet = await connectFleet({
@@ -91,19 +92,33 @@ async function onEach(
   given: readonly number[],
   options: DeadLetterOptions,
 ): Promise<void> {
-  const ids = given.length > 0 ? given : (await box.list({ limit: LIMIT_MAX, ...options })).map(({ id }) => id);
+  const ids = given.length > 0 ? given : await chosen(box, options);
   const format = formatOf(options);
   const verbs = { show: "get", replay: "replay", drop: "drop" } as const;
   const done: KeptLetter[] = [];
   for (const id of ids) {
-    const letter = await box[verbs[action]](id);
+    const letter: KeptLetter | ReplayedLetter = await box[verbs[action]](id);
     done.push(letter);
     if (format === "jsonl") printJson(letter);
     if (format === "text")
-      printLines(action === "show" ? letterLines(letter) : [oneLine(`${id} ${pastTense[action]} ${letter.subject}`)]);
+      printLines(
+        action === "show"
+          ? letterLines(letter)
+          : [oneLine(`${id} ${pastTense[action]} ${letter.subject}${unmarked(letter)}`)],
+      );
   }
   if (format === "json") printJson({ deadLetters: done });
 }
+
+/** What cannot be read comes last: it ends a replay of all, and nothing else waits behind it. */
+async function chosen(box: DeadLetterBox, options: DeadLetterOptions): Promise<readonly number[]> {
+  const letters = await box.list({ limit: LIMIT_MAX, ...options });
+  const isUnreadable = ({ reason }: KeptLetter): number => Number(reason === "unreadable");
+  return letters.toSorted((a, b) => isUnreadable(a) - isUnreadable(b)).map(({ id }) => id);
+}
+
+const unmarked = (letter: KeptLetter | ReplayedLetter): string =>
+  "isMarked" in letter && !letter.isMarked ? ", without the header Perdure-Replay: it had no room for it" : "";
 
 const pastTense = { replay: "replayed to", drop: "dropped, of" } as const;
 
@@ -119,18 +134,27 @@ const columns = (now: number): readonly Column<KeptLetter>[] => [
   { heading: "reason", cell: ({ reason }) => reason },
   { heading: "attempts", cell: ({ attempts }) => String(attempts), align: "right", givesWay: 4 },
   { heading: "age", cell: ({ failedAt }) => durationText(now - failedAt), align: "right", givesWay: 5 },
-  { heading: "consumer", cell: ({ stream, consumer }) => `${stream}/${consumer}`, givesWay: 3, widthMin: 12 },
+  {
+    heading: "consumer",
+    cell: ({ stream, consumer }) => (consumer === "" ? stream : `${stream}/${consumer}`),
+    givesWay: 3,
+    widthMin: 12,
+  },
   { heading: "subject", cell: ({ subject }) => subject, givesWay: 2, widthMin: 12 },
   { heading: "why", cell: ({ message }) => message, givesWay: 1, widthMin: 20 },
 ];
 
 function letterLines(letter: KeptLetter): readonly string[] {
-  const { data, encoding, headers, ...facts } = letter;
+  const { data, encoding, headers, repeatedHeaders, ...facts } = letter;
+  const valuesOf = ([name, first]: [string, string]) =>
+    (repeatedHeaders?.[name] ?? [first]).map((value) => [name, value]);
   return [
     ...Object.entries(facts).map(([name, value]) =>
       oneLine(`${name}: ${name === "failedAt" ? new Date(value as number).toISOString() : value}`),
     ),
-    ...Object.entries(headers).map(([name, value]) => oneLine(`header ${name}: ${value}`)),
+    ...Object.entries(headers)
+      .flatMap(valuesOf)
+      .map(([name, value]) => oneLine(`header ${name}: ${value}`)),
     encoding === "text" ? "data:" : "data (base64):",
     ...printableLines(data),
   ];
