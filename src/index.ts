@@ -18,6 +18,7 @@ export {
 export type { ClientOptions } from "./client/client-options.js";
 export {
   QueryFailedError,
+  type ResetOptions,
   type RunHandle,
   type StartOptions,
   UpdateFailedError,
@@ -26,6 +27,7 @@ export {
 export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
+export type { UpdateWithStartOptions } from "./client/update-with-start.js";
 export { PerdureError } from "./errors.js";
 export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
 export { defineTopology, type TopologyDeclaration } from "./jetstream/define-topology.js";
@@ -40,6 +42,7 @@ export type {
   DeclaredTopology,
   StreamDeclaration,
 } from "./protocol/topology-declaration.js";
+export type { UpdateStanding } from "./protocol/workflow-message.js";
 export { type WorkerOptions, worker } from "./worker/worker.js";
 export type {
   ChildHandle,

@@ -31,6 +31,7 @@ const statusByCode: Readonly<Record<ErrorCode, ExitStatus>> = {
   BATCH_TOO_LARGE: refused,
   NOT_FOUND: notFound,
   NOT_READY: refused,
+  RESET_REFUSED: refused,
 
   DEPENDENCY_FAILED: taskFailed,
   AGENT_LOST: taskFailed,

@@ -81,7 +81,9 @@ class Teller {
 
   async #tellEvents(runId: string): Promise<void> {
     const events = await this.#handle.history({ runId, afterEventId: this.#told });
-    for (const event of events) {
+    // What a reset has copied was told of the run that it was copied from.
+    const resetAt = events.findLastIndex(({ type }) => type === "WorkflowTaskFailed");
+    for (const event of events.slice(Math.max(resetAt, 0))) {
       const text = isEnd(event) ? null : eventText(event);
       if (text !== null) say(text);
       this.#toldAt = performance.now();

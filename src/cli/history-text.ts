@@ -41,6 +41,10 @@ export function eventText(event: HistoryEvent): string | null {
       return `completed with ${value(event.output)}`;
     case "WorkflowExecutionFailed":
       return `failed: ${oneLine(event.failure.message)}`;
+    case "WorkflowTaskFailed":
+      return `reset from run ${event.baseRunId} to run ${event.newRunId}: ${oneLine(event.reason)}`;
+    case "WorkflowExecutionUpdateAdmitted":
+      return `update ${event.updateName} ${value(event.input)}, to be decided on again`;
     case "WorkflowExecutionTerminated":
       return `terminated: ${oneLine(event.reason)}`;
     default:

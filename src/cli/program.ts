@@ -13,6 +13,7 @@ import { addIds } from "./commands/ids.js";
 import { addOrchestrator } from "./commands/orchestrator.js";
 import { addPs } from "./commands/ps.js";
 import { addReplay } from "./commands/replay.js";
+import { addReset } from "./commands/reset.js";
 import { addRun } from "./commands/run.js";
 import { addShow } from "./commands/show.js";
 import { addStatus } from "./commands/status.js";
@@ -68,6 +69,7 @@ export function createProgram(): Command {
     addUpdate,
     addCancel,
     addTerminate,
+    addReset,
     addReplay,
     addExplain,
     addAgents,

@@ -58,6 +58,7 @@ export const eventPaint: PaintOf<SystemEventType> = {
   TASK_TERMINATED: "red",
   WORKFLOW_STUCK: "red",
   WORKFLOW_HISTORY_LARGE: "yellow",
+  WORKFLOW_RESET: "yellow",
   RESULT_REFUSED: "yellow",
   SYSTEM_ERROR: "red",
 };

@@ -24,6 +24,7 @@ import {
   type TaskView,
 } from "../protocol/task-message.js";
 import { Traceparent } from "../protocol/traceparent.js";
+import type { UpdateStanding } from "../protocol/workflow-message.js";
 import type { DagDefinition } from "../workflow/dag.js";
 import type { AnyWorkflow } from "../workflow/definition.js";
 import type { InputOf } from "../workflow/standard-schema.js";
@@ -33,6 +34,7 @@ import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, star
 import { encodeSubmission, type NewTask, type Submission } from "./submission.js";
 import { eventsOf, listenToEvents, type SystemEvent } from "./system-events.js";
 import { type EndedTask, isEnded, outputOf } from "./task-outcome.js";
+import { type UpdateWithStart, updateWithStart } from "./update-with-start.js";
 import { notEnded, waitForTask } from "./wait-for-task.js";
 
 export interface AskOptions {
@@ -62,6 +64,11 @@ export interface TaskFilter {
   readonly agentId?: string | undefined;
   /** Tasks that this workflow asked for. */
   readonly workflowId?: string | undefined;
+  /**
+   * Workflows whose search attributes are equal to all of these; one that is a list has the value among its members.
+   * At most 16 names.
+   */
+  readonly searchAttributes?: Readonly<Record<string, string | number | boolean>> | undefined;
   /** At most 1,000. */
   readonly limit?: number | undefined;
 }
@@ -75,6 +82,8 @@ export interface TaskList {
 /** A submitted task. */
 export interface TaskHandle {
   readonly taskId: string;
+  /** Of a start that an update was submitted with: how far that has come. */
+  readonly update?: UpdateStanding;
   wait(options?: WaitOptions): Promise<EndedTask>;
   result(options?: WaitOptions): Promise<unknown>;
   get(): Promise<TaskView>;
@@ -86,7 +95,7 @@ export interface TaskHandle {
  * when nobody answered in time; CONNECTION_FAILED after `close`, or when the connection did not come back in time;
  * INVALID_ID for what cannot be an id, before asking.
  */
-export interface Client {
+export interface Client extends UpdateWithStart {
   /**
    * Resolves once the task is on disk. When it fails with REQUEST_TIMED_OUT nobody knows: submit again with the same
    * `taskId` or `messageId`.
@@ -191,19 +200,32 @@ class ConnectedClient implements Client {
   readonly #parts: ClientParts;
   /** Aborted by `close`. */
   readonly #closing = new AbortController();
+  readonly executeUpdateWithStart: UpdateWithStart["executeUpdateWithStart"];
+  readonly startUpdateWithStart: UpdateWithStart["startUpdateWithStart"];
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
     // One for each watcher of events; Node would warn of the eleventh.
     setMaxListeners(0, this.#closing.signal);
+    const calls = updateWithStart(
+      this.#runHandleParts(),
+      async (task, signal) => (await this.#submitOne(task, { signal })).update,
+    );
+    this.executeUpdateWithStart = calls.executeUpdateWithStart;
+    this.startUpdateWithStart = calls.startUpdateWithStart;
   }
 
   async submit(task: NewTask, options: SubmitOptions = {}): Promise<TaskHandle> {
+    const { taskId, update } = await this.#submitOne(task, options);
+    return { ...this.#handle(taskId), ...(update === undefined ? {} : { update }) };
+  }
+
+  async #submitOne(task: NewTask, options: SubmitOptions) {
     const messageId = options.messageId ?? randomUUID();
     const what = `the submission of task ${task.taskId ?? messageId}`;
-    const { taskId } = await this.#submit({ task, messageId }, what, options);
+    const { taskId, update } = await this.#submit({ task, messageId }, what, options);
     if (taskId === undefined) throw unnamed(messageId);
-    return this.#handle(taskId);
+    return { taskId, update };
   }
 
   async submitAll(tasks: readonly NewTask[], options: SubmitOptions = {}): Promise<readonly TaskHandle[]> {

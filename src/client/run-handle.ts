@@ -9,6 +9,9 @@ import type { Subjects } from "../protocol/subjects.js";
 import type { TaskView } from "../protocol/task-message.js";
 import { type Duration, durationMs } from "../protocol/time.js";
 import {
+  type ResetPoint,
+  type ResetReapply,
+  type UpdateStanding,
   WorkflowHistoryReply,
   WorkflowQueryReply,
   WorkflowReply,
@@ -53,6 +56,10 @@ type Declaration<Messages, Name> = Name extends keyof Messages ? Messages[Name] 
 type MessageInput<M> = M extends { readonly input: infer S extends Schema } ? InputOf<S> : unknown;
 type MessageOutput<M> = M extends { readonly output: infer S extends Schema } ? OutputOf<S> : unknown;
 
+export type UpdateName<Definition> = Names<DeclaredOf<Definition>["updates"]>;
+export type UpdateInput<Definition, Name> = MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>;
+export type UpdateOutput<Definition, Name> = MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>;
+
 /** An input may be left out only where nothing is one. */
 type Given<Input, Options extends readonly unknown[]> = undefined extends Input
   ? [input?: Input, ...options: Options]
@@ -79,30 +86,49 @@ export interface RunHandle<Definition = AnyWorkflow> {
     ...given: Given<MessageInput<Declaration<DeclaredOf<Definition>["queries"], Name>>, []>
   ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["queries"], Name>>>;
   /** Resolves with what its handler returned. The same `updateId` is the same update. @throws UpdateFailedError */
-  update<Name extends Names<DeclaredOf<Definition>["updates"]>>(
+  update<Name extends UpdateName<Definition>>(
     name: Name,
     ...given: Given<
-      MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
+      UpdateInput<Definition, Name>,
       [options?: { readonly updateId?: string; readonly signal?: AbortSignal }]
     >
-  ): Promise<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>;
+  ): Promise<UpdateOutput<Definition, Name>>;
   /** Resolves when its validator has accepted it, with what it comes to. @throws UpdateFailedError where it is rejected */
-  startUpdate<Name extends Names<DeclaredOf<Definition>["updates"]>>(
+  startUpdate<Name extends UpdateName<Definition>>(
     name: Name,
     ...given: Given<
-      MessageInput<Declaration<DeclaredOf<Definition>["updates"], Name>>,
+      UpdateInput<Definition, Name>,
       [options?: { readonly updateId?: string; readonly signal?: AbortSignal }]
     >
-  ): Promise<UpdateHandle<MessageOutput<Declaration<DeclaredOf<Definition>["updates"], Name>>>>;
+  ): Promise<UpdateHandle<UpdateOutput<Definition, Name>>>;
   /** Asks the code to end; it may clean up first, or finish all the same. */
   cancel(): Promise<void>;
   /** Ends it at once; no code of it runs any more. */
   terminate(reason?: string): Promise<void>;
   /**
+   * Starts a new run, of an open workflow or of one that has ended, with the history of the last run up to a workflow
+   * task, which is decided on anew. The last run is terminated if it is open. Resolves when that is on disk.
+   * @throws PerdureError NOT_FOUND, PAYLOAD_TOO_LARGE, RESET_REFUSED
+   */
+  reset(options: ResetOptions): Promise<{ readonly runId: string }>;
+  /**
    * What happened so far, of the run that is open or was the last; or of the run that is named.
    * @param options.afterEventId leaves out what is up to this event
    */
   history(options?: { readonly runId?: string; readonly afterEventId?: number }): Promise<readonly HistoryEvent[]>;
+}
+
+export interface ResetOptions {
+  /** The first workflow task, the last one, or the one of a `WorkflowTaskCompleted` by its event's id. */
+  readonly to: ResetPoint;
+  /** For people; it is in the history. */
+  readonly reason?: string;
+  /** What came in behind that point and is given to the new run again. Default: all. */
+  readonly reapply?: ResetReapply;
+  /** Refused unless this is the last run. */
+  readonly runId?: string;
+  /** A UUID: the same one again is the same reset. Default: a new one. */
+  readonly requestId?: string;
 }
 
 /** An update that was accepted. */
@@ -201,8 +227,7 @@ export function runHandle<Definition extends AnyWorkflow>(
     { updateId, signal }: UpdateOptions & { readonly updateId: string },
   ) => {
     const given = checked(message(declared.updates, name)?.input, input, `update ${name} of workflow ${workflowId}`);
-    // The answer that it is not finished has to come before the question is given up.
-    const waitMs = Math.min(UPDATE_WAIT_MS, Math.floor(parts.requestTimeoutMs / 2));
+    const waitMs = updateWaitMs(parts);
     for (;;) {
       signal?.throwIfAborted();
       const reply = await ask({
@@ -212,12 +237,7 @@ export function runHandle<Definition extends AnyWorkflow>(
         what: `update ${name} (${updateId}) of workflow ${workflowId}`,
         signal,
       });
-      if (reply.stage === "completed" || reply.stage === waitFor) return reply;
-      if (reply.stage !== "rejected" && reply.stage !== "failed") continue;
-      // Accepted it was: what became of it is for whoever asks for its result.
-      if (reply.stage === "failed" && waitFor === "accepted") return reply;
-      const failure = reply.failure ?? { type: "UNKNOWN", message: "no reason was given" };
-      throw new UpdateFailedError(workflowId, name, reply.stage, failure);
+      if (hasReached(reply, waitFor, workflowId, name)) return reply;
     }
   };
   const handle = {
@@ -270,6 +290,19 @@ export function runHandle<Definition extends AnyWorkflow>(
         what: `the termination of workflow ${workflowId}`,
       });
     },
+    reset: async ({ requestId, ...options }: ResetOptions) => {
+      const { runId } = await ask({
+        subject: subjects.workflowReset,
+        body: JSON.stringify({
+          ...envelope(),
+          ...(requestId === undefined ? {} : { messageId: requestId }),
+          ...options,
+        }),
+        reply: WorkflowReply,
+        what: `the reset of workflow ${workflowId}`,
+      });
+      return { runId };
+    },
     history: async (options: { readonly runId?: string; readonly afterEventId?: number } = {}) => {
       const events: HistoryEvent[] = [];
       let { runId, afterEventId = 0 } = options;
@@ -292,7 +325,26 @@ export function runHandle<Definition extends AnyWorkflow>(
   return handle as unknown as RunHandle<Definition>;
 }
 
-function checked(schema: Schema | undefined, value: unknown, what: string): unknown {
+/** The answer that an update is not finished has to come before the question is given up. */
+export function updateWaitMs({ requestTimeoutMs }: RunHandleParts): number {
+  return Math.min(UPDATE_WAIT_MS, Math.floor(requestTimeoutMs / 2));
+}
+
+/** Whether an update has come so far. @throws UpdateFailedError where it never will */
+export function hasReached(
+  { stage, failure = { type: "UNKNOWN", message: "no reason was given" } }: UpdateStanding,
+  waitFor: "accepted" | "completed",
+  workflowId: string,
+  update: string,
+): boolean {
+  if (stage === "completed" || stage === waitFor) return true;
+  // Accepted it was: what became of it is for whoever asks for its result.
+  if (stage === "failed" && waitFor === "accepted") return true;
+  if (stage === "rejected" || stage === "failed") throw new UpdateFailedError(workflowId, update, stage, failure);
+  return false;
+}
+
+export function checked(schema: Schema | undefined, value: unknown, what: string): unknown {
   const result = check(schema, value);
   if (result.ok) return result.value;
   throw new PerdureError("INVALID_MESSAGE", `${what} is wrong and was not sent: ${result.message}`);

@@ -55,6 +55,7 @@ export function encodeSubmission(submission: Submission, timestamp: number, mess
     for (const task of tasks) {
       assertFieldFits("input", task.input, task.taskId ?? message.messageId);
       assertFieldFits("metadata", task.metadata, task.taskId ?? message.messageId);
+      assertFieldFits("update", task.update, task.taskId ?? message.messageId);
     }
     assertMessageFits(Buffer.byteLength(body), messageBytesMax, tasks.length);
   }

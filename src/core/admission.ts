@@ -114,6 +114,7 @@ function sizeRefusal({ bytes: messageBytes, fresh }: Candidate): Refusal | null 
         tooLarge(spec, "memo", jsonBytes(spec.run?.memo), FIELD_BYTES_MAX) ??
         tooLarge(spec, "searchAttributes", jsonBytes(spec.run?.searchAttributes), FIELD_BYTES_MAX) ??
         tooLarge(spec, "signal", jsonBytes(spec.run?.signal), FIELD_BYTES_MAX) ??
+        tooLarge(spec, "update", jsonBytes(spec.run?.update), FIELD_BYTES_MAX) ??
         tooLarge(spec, "whole", jsonBytes(spec), spec.run === undefined ? TASK_BYTES_MAX : WORKFLOW_BYTES_MAX);
       if (refused !== null) return refused;
     }
@@ -134,7 +135,7 @@ function sizeRefusal({ bytes: messageBytes, fresh }: Candidate): Refusal | null 
 
 function tooLarge(
   spec: TaskSpec,
-  part: "input" | "metadata" | "memo" | "searchAttributes" | "signal" | "whole",
+  part: "input" | "metadata" | "memo" | "searchAttributes" | "signal" | "update" | "whole",
   bytes: number,
   maximumBytes: number,
 ): Refusal | null {

@@ -13,9 +13,11 @@ import type { Failure } from "../protocol/failure.js";
 import type { ParentRun } from "../protocol/history-event.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import type { RunRecord } from "../protocol/run-record.js";
+import { hasAttributes, type SearchFilter } from "../protocol/search-attributes.js";
 import type { SystemStatusReply } from "../protocol/system-message.js";
 import type { TaskView } from "../protocol/task-message.js";
 import { endedStates, type TaskRecord } from "../protocol/task-record.js";
+import type { NamedValues } from "../protocol/workflow-options.js";
 import { Liveness } from "../scheduler/liveness.js";
 import type { Refusal } from "./admission.js";
 import { AgentFlapping } from "./agent-flapping.js";
@@ -161,6 +163,10 @@ export class Core {
     return this.#decide(() => this.workflows.requests.terminate(...args), args[2]);
   }
 
+  reset(...args: Parameters<Workflows["resets"]["reset"]>): ReturnType<Workflows["resets"]["reset"]> {
+    return this.#decide(() => this.workflows.resets.reset(...args), args[3]);
+  }
+
   /** @param ended under the id of the child that this run of a parent is to start; null if there is none */
   lookedUp(parent: ParentRun, ended: TaskRecord | null, at: number): void {
     this.#decide(() => this.workflows.lookedUp(parent, ended, at), at);
@@ -263,6 +269,11 @@ export class Core {
     return spec.role?.kind === "workflow" ? (this.ledger.runs.of(spec.taskId)?.record ?? null) : null;
   }
 
+  /** As submitted, while it waits for its dependencies. */
+  #attributesOf(record: TaskRecord): NamedValues {
+    return this.#runOf(record)?.searchAttributes ?? record.spec.run?.searchAttributes ?? {};
+  }
+
   /** Tasks in memory that match, newest first, and how many there are. */
   list(
     filter: {
@@ -270,6 +281,7 @@ export class Core {
       readonly type?: string | undefined;
       readonly agentId?: string | undefined;
       readonly workflowId?: string | undefined;
+      readonly searchAttributes?: SearchFilter | undefined;
     },
     limit: number,
     now: number,
@@ -280,7 +292,8 @@ export class Core {
         (filter.states === undefined || filter.states.includes(shownState(record, this.#runOf(record)))) &&
         (filter.type === undefined || filter.type === record.spec.type) &&
         (filter.agentId === undefined || filter.agentId === record.agentId) &&
-        (filter.workflowId === undefined || filter.workflowId === workflowOf(record)),
+        (filter.workflowId === undefined || filter.workflowId === workflowOf(record)) &&
+        (filter.searchAttributes === undefined || hasAttributes(this.#attributesOf(record), filter.searchAttributes)),
     );
     matching.sort((a, b) => b.order - a.order);
     const tasks = matching

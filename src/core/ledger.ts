@@ -156,6 +156,27 @@ export class Ledger {
     this.runs.forget(taskId);
   }
 
+  /** Takes an ended workflow back among the live ones, because another run of it begins. */
+  reopenWorkflow(ended: TaskRecord, at: number): TaskRecord {
+    const { taskId, scheduleToCloseMs } = ended.spec;
+    if (this.tasks.delete(taskId)) this.counts[ended.state] -= 1;
+    const closeDeadlineAt = scheduleToCloseMs === undefined ? null : at + scheduleToCloseMs;
+    const record: TaskRecord = {
+      ...ended,
+      state: "open",
+      output: null,
+      failure: null,
+      usage: null,
+      endedAt: null,
+      lastRunId: null,
+      closeDeadlineAt,
+    };
+    this.#outbox.facts.push({ type: "TaskRetained", at, task: { ...record } });
+    this.#insertTask(record);
+    this.#index(record, null);
+    return record;
+  }
+
   /** Takes an ended task back among the live ones, because a new one depends on its output. */
   retainTask(record: TaskRecord, at: number): void {
     const isNew = !this.tasks.has(record.spec.taskId);

@@ -25,8 +25,8 @@ export interface SubmissionRequest {
   readonly bytes: number;
   /** Ended tasks, no longer in memory, that the submission names as itself or as a dependency. */
   readonly ended: ReadonlyMap<TaskId, TaskRecord>;
-  /** Those of them whose last run was sent the signal that came with this very request. */
-  readonly signalled?: ReadonlySet<TaskId>;
+  /** Those of them whose last run was sent the signal that came with this very request, or had taken its update. */
+  readonly heard?: ReadonlySet<TaskId>;
 }
 
 /** Ids that a submission will look up; the caller fetches those of ended tasks that are no longer in memory. */
@@ -61,7 +61,7 @@ export function admit(
   if (misplaced !== null) return { ok: false, refusal: misplaced };
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
-  const verdicts = verdictsOf(request, specs, known, (spec) => lastRunHadSignal(ledger, request, spec));
+  const verdicts = verdictsOf(request, specs, known, (spec) => lastRunHeard(ledger, request, spec));
   if (verdicts.refusal !== null) return { ok: false, refusal: verdicts.refusal };
   const fresh = specs.filter((spec) => known(spec.taskId) === undefined || verdicts.replacing.has(spec.taskId));
   const { bytes } = request;
@@ -97,6 +97,7 @@ const runOnlyFields = [
   "searchAttributes",
   "startDelayMs",
   "signal",
+  "update",
 ] as const;
 
 /** What is said of runs would be lost on a task. */
@@ -107,6 +108,11 @@ function misplacedField(request: SubmissionRequest): Refusal | null {
     if (isWorkflow && task.type.slice(WORKFLOW_TYPE_PREFIX.length).trim() === "") {
       const message = `task ${taskId} is of type "${task.type}", which names no workflow; nothing was accepted.`;
       return { code: "INVALID_MESSAGE", message, details: { taskId, field: "type" } };
+    }
+    const isAlone = request.form === "single" && task.signal === undefined && !task.dependencies?.length;
+    if (isWorkflow && task.update !== undefined && !isAlone) {
+      const message = `workflow ${taskId} comes with an update, whose outcome is waited for, and so it may be in no batch and have neither dependencies nor a signal; nothing was accepted. Start it by itself, or update it later.`;
+      return { code: "INVALID_MESSAGE", message, details: { taskId, field: "update" } };
     }
     const field = isWorkflow ? undefined : runOnlyFields.find((name) => task[name] !== undefined);
     if (field === undefined) continue;
@@ -129,7 +135,7 @@ function verdictsOf(
   { tasks }: SubmissionRequest,
   specs: readonly TaskSpec[],
   known: (id: TaskId) => TaskRecord | undefined,
-  hadSignal: (spec: TaskSpec) => boolean,
+  heard: (spec: TaskSpec) => boolean,
 ): IdVerdicts {
   const existing = new Set<TaskId>();
   const replacing = new Set<TaskId>();
@@ -139,7 +145,7 @@ function verdictsOf(
     const { taskId, role } = spec;
     const there = known(taskId);
     if (role?.kind !== "workflow" || there?.spec.role?.kind !== "workflow") continue;
-    const verdict = idVerdict(there, spec, tasks[index] ?? {}, hadSignal(spec));
+    const verdict = idVerdict(there, spec, tasks[index] ?? {}, heard(spec));
     if (verdict.kind === "refused") refusal ??= verdict.refusal;
     else if (verdict.kind === "existing") existing.add(taskId);
     else {
@@ -150,11 +156,13 @@ function verdictsOf(
   return { decided: new Set([...existing, ...replacing]), existing, replacing, terminating, refusal };
 }
 
-function lastRunHadSignal(ledger: Ledger, { signalled }: SubmissionRequest, spec: TaskSpec): boolean {
+function lastRunHeard(ledger: Ledger, { heard }: SubmissionRequest, spec: TaskSpec): boolean {
+  const updateId = spec.run?.update?.updateId;
   const signalId = ownSignalIdOf(spec);
-  const run = ledger.runs.of(spec.taskId as WorkflowId);
-  if (signalId === null) return false;
-  return run?.record.signalIds[signalId] === 1 || signalled?.has(spec.taskId) === true;
+  if (updateId === undefined && signalId === null) return false;
+  const record = ledger.runs.of(spec.taskId as WorkflowId)?.record;
+  if (record === undefined) return heard?.has(spec.taskId) === true;
+  return signalId === null ? Object.hasOwn(record.updates, updateId ?? "") : record.signalIds[signalId] === 1;
 }
 
 /** Takes up one task; one whose dependency has failed already is told so as if it failed now. */
@@ -199,13 +207,17 @@ function workflowParts(
   taskId: TaskId,
   requestId: string,
 ): Pick<TaskSpec, "role" | "run" | "requestId"> {
-  const { retry, memo, searchAttributes, startDelayMs, signal } = task;
+  const { retry, memo, searchAttributes, startDelayMs, signal, update } = task;
   const run: TaskSpec["run"] = {};
   if (retry !== undefined) run.retry = retry;
   if (memo !== undefined) run.memo = memo;
   if (searchAttributes !== undefined) run.searchAttributes = searchAttributes;
   if (startDelayMs !== undefined) run.startDelayMs = startDelayMs;
   if (signal !== undefined) run.signal = { ...signal, signalId: signal.signalId ?? requestId };
+  if (update !== undefined) {
+    const { name, input, updateId = requestId } = update;
+    run.update = { name, input, updateId };
+  }
   return { role: { kind: "workflow", workflowId: taskId }, run, requestId };
 }
 

@@ -3,8 +3,9 @@ import { PerdureError } from "../errors.js";
 import type { Operation } from "./operation.js";
 import { systemOperations } from "./system-operations.js";
 import { taskOperations } from "./task-operations.js";
+import { workflowOperations } from "./workflow-operations.js";
 
-export const operations: readonly Operation[] = [...taskOperations, ...systemOperations];
+export const operations: readonly Operation[] = [...taskOperations, ...workflowOperations, ...systemOperations];
 
 export interface Route {
   readonly operation: Operation;

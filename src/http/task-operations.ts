@@ -4,18 +4,22 @@ import { z } from "zod";
 import { PerdureError } from "../errors.js";
 import { envelopeFields } from "../protocol/envelope.js";
 import { TaskId } from "../protocol/ids.js";
-import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
+import { SEARCH_NAMES_MAX, WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import { parseMessage } from "../protocol/parse.js";
+import type { SearchFilter } from "../protocol/search-attributes.js";
+import { searchTermsOf } from "../protocol/search-terms.js";
 import {
   TaskExplainReply,
   TaskListReply,
   TaskListRequest,
   TaskReply,
+  type TaskSubmission,
   TaskSubmissionMessage,
   TaskSubmissionResponse,
   TaskWaitRequest,
 } from "../protocol/task-message.js";
 import { Traceparent } from "../protocol/traceparent.js";
+import { idempotencyKeyOf } from "./idempotency-key.js";
 import { type Answer, type Call, type Face, type Operation, operation, orchestratorCodes } from "./operation.js";
 
 const oneTask = { taskId: TaskId.describe("The task's id.") };
@@ -51,9 +55,10 @@ const submitTasks = operation({
   body: TaskSubmissionBody,
   success: {
     status: 202,
-    description: "Accepted: `taskId` of a task, `taskIds` of a batch, in its order.",
+    description:
+      "Accepted: `taskId` of a task, `taskIds` of a batch, in its order; `update`: how far the one has come that was submitted with a workflow.",
     contentType: "application/json",
-    schema: TaskSubmissionResponse.pick({ taskId: true, taskIds: true }),
+    schema: TaskSubmissionResponse.pick({ taskId: true, taskIds: true, update: true }),
     headers: { Location: "Where the task can be asked for; not there for a batch." },
   },
   refusals: [
@@ -75,8 +80,8 @@ const submitTasks = operation({
       const handles = await face.client().submitAll(tasks, options);
       return { kind: "json", body: { taskIds: handles.map(({ taskId }) => taskId) } };
     }
-    const { taskId } = await face.client().submit(task, options);
-    return { kind: "json", body: { taskId }, headers: { location: `/v1/tasks/${taskId}` } };
+    const { taskId, update } = await face.client().submit(withPatience(task), options);
+    return { kind: "json", body: { taskId, update }, headers: { location: `/v1/tasks/${taskId}` } };
   },
 });
 
@@ -89,7 +94,16 @@ const listTasks = operation({
   summary: "List tasks, the newest first",
   description:
     "Without `input`, `output` and `metadata`; 100 unless `limit` says otherwise, and fewer where they do not fit into a message. `total` counts all that match. Of ended tasks only those still in memory, the last 10,000 or so.",
-  parameters: TaskListRequest.omit({ messageId: true, timestamp: true }).shape,
+  parameters: {
+    ...TaskListRequest.omit({ messageId: true, timestamp: true, searchAttributes: true }).shape,
+    search: z
+      .array(z.string())
+      .max(SEARCH_NAMES_MAX)
+      .optional()
+      .describe(
+        'A search attribute of workflows as `name=value`: `customer=ann`, `floor=3`, `urgent=true`, and `floor="3"` for the text. One that is a list has the value among its members. Repeated, all of them.',
+      ),
+  },
   success: {
     status: 200,
     description: "Those that match.",
@@ -97,8 +111,9 @@ const listTasks = operation({
     schema: TaskListReply.pick({ tasks: true, total: true }),
   },
   refusals: [...orchestratorCodes, "INVALID_ID"],
-  run: async (filter, call, face) => {
-    const { tasks, total } = await face.client().list(filter, asking(call, face));
+  run: async ({ search, ...filter }, call, face) => {
+    const searchAttributes = search === undefined ? undefined : wantedBy(search);
+    const { tasks, total } = await face.client().list({ ...filter, searchAttributes }, asking(call, face));
     return { kind: "json", body: { tasks, total } };
   },
 });
@@ -211,16 +226,30 @@ async function readSubmission(call: Call): Promise<TaskSubmissionMessage> {
   });
 }
 
-/** Both as it is mostly sent, bare, and as the draft of its standard has it, between quotation marks. */
-function idempotencyKeyOf(call: Call): string | undefined {
-  const text = call.header("idempotency-key")?.replace(/^"(.*)"$/, "$1");
-  if (text === undefined || envelopeFields.messageId.safeParse(text).success) return text;
-  throw refused("the header Idempotency-Key must be a UUID", ["Idempotency-Key"]);
+/** An update's answer has to come before the question is given up and asked again. */
+const UPDATE_TIMEOUT_MS_MAX = 4_000;
+
+function withPatience(task: TaskSubmission): TaskSubmission {
+  if (task.update === undefined) return task;
+  const { timeoutMs = UPDATE_TIMEOUT_MS_MAX } = task.update;
+  return { ...task, update: { ...task.update, timeoutMs: Math.min(timeoutMs, UPDATE_TIMEOUT_MS_MAX) } };
 }
 
 function traceparentOf(call: Call): string | undefined {
   const parsed = Traceparent.safeParse(call.header("traceparent"));
   return parsed.success ? parsed.data : undefined;
+}
+
+function wantedBy(search: readonly string[]): SearchFilter {
+  const terms = searchTermsOf(search);
+  if (terms.ok) return terms.wanted;
+  throw new PerdureError(
+    "INVALID_MESSAGE",
+    `the parameter \`search\` cannot be used: ${terms.message}; nothing was done`,
+    {
+      details: { fields: ["search"] },
+    },
+  );
 }
 
 function refused(why: string, fields: readonly string[]): PerdureError {

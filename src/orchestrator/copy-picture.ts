@@ -3,7 +3,7 @@ import type { Ledger } from "../core/ledger.js";
 import { AGENT_TOMBSTONE_MS } from "../core/settings.js";
 import type { AgentId, TaskId } from "../protocol/ids.js";
 import { encodeStored } from "../protocol/stored-record.js";
-import type { TaskRecord } from "../protocol/task-record.js";
+import { endedStates, type TaskRecord } from "../protocol/task-record.js";
 
 export interface RecordWrite {
   readonly key: string;
@@ -70,8 +70,8 @@ function takeEnded({ ledger, liveKeys }: Exposure): { readonly ended: TaskRecord
   const live: RecordWrite[] = [];
   for (const taskId of ledger.dirtyEnded) {
     const record = ledger.tasks.get(taskId);
-    // One that a new task depends on stays among the live ones.
-    if (record === undefined || ledger.graph.hasDependents(taskId)) continue;
+    // One that a new task depends on stays among the live ones, and so does one that is open again.
+    if (record === undefined || !endedStates.has(record.state) || ledger.graph.hasDependents(taskId)) continue;
     ledger.dirtyTasks.delete(taskId);
     ended.push(record);
     if (liveKeys.delete(taskId)) live.push({ key: taskId, value: null });

@@ -270,6 +270,7 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
     answering,
     logger,
     answerBytesMax: () => connection.maxPayloadBytes,
+    askUpdate: (...update) => workflowIntake.askUpdate(...update),
     describeSystem: () => describeSystem(described),
     describeHealth: () => describeHealth(described),
   });

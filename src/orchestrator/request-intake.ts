@@ -25,6 +25,7 @@ import { fitting } from "./fit.js";
 import type { Histories } from "./histories.js";
 import type { Stamp } from "./run-effects.js";
 import type { Waiters } from "./waiters.js";
+import type { AskUpdate } from "./workflow-intake.js";
 
 const LIST_LIMIT_DEFAULT = 100;
 
@@ -41,6 +42,7 @@ export interface RequestIntakeOptions {
   readonly logger: Logger;
   /** What NATS takes in one message. */
   readonly answerBytesMax: () => number;
+  readonly askUpdate: AskUpdate;
   readonly describeSystem: () => object;
   readonly describeHealth: () => object;
 }
@@ -138,12 +140,20 @@ export class RequestIntake {
       traceparent: message.header("traceparent"),
       bytes: message.data.byteLength,
     };
-    const signalled = new Set<TaskId>();
-    const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void => {
-      const submitted = core.submit({ ...asked, ended, signalled }, clock.now());
+    const heard = new Set<TaskId>();
+    const decide = (ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
+      const submitted = core.submit({ ...asked, ended, heard }, clock.now());
       if (!submitted.ok) this.#refuseSubmission(respond, submitted.refusal);
-      else if (request.tasks === undefined) this.#options.answering.answer(respond, { taskId: submitted.taskIds[0] });
-      else this.#options.answering.answer(respond, { taskIds: submitted.taskIds });
+      else if (request.task?.update !== undefined) {
+        const [taskId] = submitted.taskIds as [WorkflowId];
+        const { updateId = messageId, waitFor = "completed", ...update } = request.task.update;
+        return this.#options.askUpdate({ ...update, taskId, updateId, waitFor }, respond, (standing) => ({
+          taskId,
+          update: standing,
+        }));
+      } else if (request.tasks === undefined) {
+        this.#options.answering.answer(respond, { taskId: submitted.taskIds[0] });
+      } else this.#options.answering.answer(respond, { taskIds: submitted.taskIds });
     };
     const named = idsNamedBy(asked);
     const lookUp = (sought: ReadonlySet<TaskId>, ended: ReadonlyMap<TaskId, TaskRecord>): void | Promise<void> => {
@@ -153,7 +163,7 @@ export class RequestIntake {
       // Others may leave memory while these are read; a task forgotten then must not be taken for a new one.
       return endedTasks.getAll(absent).then(async (found) => {
         for (const record of found.values()) {
-          if (await this.#hadSignal(asked, record)) signalled.add(record.spec.taskId);
+          if (await this.#hadHeard(asked, record)) heard.add(record.spec.taskId);
         }
         return await lookUp(new Set([...sought, ...absent]), new Map([...ended, ...found]));
       });
@@ -161,14 +171,22 @@ export class RequestIntake {
     return lookUp(new Set(), new Map());
   }
 
-  /** Whether a signal-with-start was taken by the last run of a workflow that has ended since: then it is asked again. */
-  async #hadSignal({ messageId, tasks }: Pick<SubmissionRequest, "messageId" | "tasks">, ended: TaskRecord) {
+  /**
+   * Whether what came with a start was taken by the last run of a workflow that has ended since, and is asked again: the
+   * signal of the very same request, or the update.
+   */
+  async #hadHeard({ messageId, tasks }: Pick<SubmissionRequest, "messageId" | "tasks">, ended: TaskRecord) {
     const { spec, lastRunId } = ended;
-    const start = tasks.find(({ taskId, signal }) => taskId === spec.taskId && signal !== undefined);
-    const { signalId = messageId } = start?.signal ?? {};
-    if (start === undefined || signalId !== messageId || lastRunId === null) return false;
+    const start = tasks.find((task) => task.taskId === spec.taskId);
+    const isSignal = start?.signal !== undefined && (start.signal.signalId ?? messageId) === messageId;
+    const updateId = start?.update === undefined ? null : (start.update.updateId ?? messageId);
+    if (lastRunId === null || (!isSignal && updateId === null)) return false;
     const history = await this.#options.histories.read(spec.taskId as WorkflowId, lastRunId);
-    return history.some((event) => event.type === "WorkflowExecutionSignaled" && event.signalId === messageId);
+    return history.some(
+      (event) =>
+        (isSignal && event.type === "WorkflowExecutionSignaled" && event.signalId === messageId) ||
+        (event.type === "WorkflowExecutionUpdateAccepted" && event.updateId === updateId),
+    );
   }
 
   #wait(record: TaskRecord, respond: Respond, timeoutMs: number): void {

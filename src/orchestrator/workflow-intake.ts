@@ -7,16 +7,17 @@ import { unfinishedUpdate } from "../core/run/run-replies.js";
 import type { Asked } from "../core/run/run-requests.js";
 import type { Endpoint, Respond } from "../jetstream/service-endpoint.js";
 import type { AskedOutcome } from "../machines/effect.js";
-import type { Failure } from "../protocol/failure.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
 import type { RunId, WorkflowId } from "../protocol/ids.js";
 import { jsonBytes } from "../protocol/json-bytes.js";
 import { WAIT_TIMEOUT_MS_MAX } from "../protocol/limits.js";
 import type { Subjects } from "../protocol/subjects.js";
 import {
+  type UpdateStanding,
   WorkflowCancelRequest,
   WorkflowHistoryRequest,
   WorkflowQueryRequest,
+  WorkflowResetRequest,
   WorkflowSignalRequest,
   WorkflowTerminateRequest,
   WorkflowUpdateRequest,
@@ -32,6 +33,7 @@ const QUERY_TIMEOUT_MS = 30_000;
 const ENVELOPE_BYTES = 1_024;
 
 type UpdateAsked = ReturnType<Core["update"]>;
+export type AskUpdate = WorkflowIntake["askUpdate"];
 
 export interface WorkflowIntakeOptions {
   readonly core: Core;
@@ -61,7 +63,11 @@ export class WorkflowIntake {
         this.#query(request, respond),
       ),
       answering.endpoint("workflow-update", subjects.workflowUpdate, WorkflowUpdateRequest, (request, respond) =>
-        this.#update(request, respond),
+        this.askUpdate(
+          { ...request, updateId: request.updateId ?? request.messageId },
+          respond,
+          (standing) => standing,
+        ),
       ),
       answering.endpoint("workflow-cancel", subjects.workflowCancel, WorkflowCancelRequest, ({ taskId }, respond) =>
         this.#cancel(taskId, respond),
@@ -71,6 +77,9 @@ export class WorkflowIntake {
         subjects.workflowTerminate,
         WorkflowTerminateRequest,
         (request, respond) => this.#terminate(request, respond),
+      ),
+      answering.endpoint("workflow-reset", subjects.workflowReset, WorkflowResetRequest, (request, respond) =>
+        this.#reset(request, respond),
       ),
       answering.endpoint("workflow-history", subjects.workflowHistory, WorkflowHistoryRequest, (request, respond) =>
         this.#history(request, respond),
@@ -107,6 +116,26 @@ export class WorkflowIntake {
   #terminate({ taskId, reason }: WorkflowTerminateRequest, respond: Respond): void {
     const { core, clock } = this.#options;
     this.#answerRun(core.terminate(taskId, reason ?? "it was terminated on request", clock.now()), taskId, respond);
+  }
+
+  async #reset(request: WorkflowResetRequest, respond: Respond): Promise<void> {
+    const { core, clock, answering, histories, endedTasks } = this.#options;
+    const { taskId, messageId: requestId, runId, to, reapply, reason = "it was reset on request" } = request;
+    const workflow = core.ledger.tasks.get(taskId) ?? (await endedTasks.get(taskId));
+    if (workflow?.spec.role?.kind !== "workflow") {
+      answering.refuse(respond, unknownWorkflow(taskId));
+      return;
+    }
+    const lastRunId = core.ledger.runs.of(taskId)?.record.runId ?? workflow.lastRunId;
+    const history = {
+      runId: lastRunId ?? taskId,
+      events: lastRunId === null ? [] : await histories.read(taskId, lastRunId),
+    };
+    // While it was read, another workflow may have taken the id.
+    const current = core.ledger.tasks.get(taskId) ?? workflow;
+    const reset = core.reset(current, history, { requestId, runId, to, reason, reapply }, clock.now());
+    if (reset.ok) answering.answer(respond, { taskId, runId: reset.runId });
+    else answering.refuse(respond, reset.refusal);
   }
 
   #answerRun(asked: Asked<{ readonly run: OpenRun }>, taskId: WorkflowId, respond: Respond): void {
@@ -157,10 +186,14 @@ export class WorkflowIntake {
     asked.add(query.askedId, QUERY_TIMEOUT_MS, settle, giveUp);
   }
 
-  async #update(request: WorkflowUpdateRequest, respond: Respond): Promise<void> {
+  /** @param bodyOf the answer that says how far the update has come */
+  readonly askUpdate = async (
+    request: Omit<WorkflowUpdateRequest, "messageId" | "timestamp" | "updateId"> & { readonly updateId: string },
+    respond: Respond,
+    bodyOf: (standing: UpdateStanding) => object,
+  ): Promise<void> => {
     const { core, clock, answering, asked } = this.#options;
-    const { taskId, name, input, waitFor, timeoutMs } = request;
-    const updateId = request.updateId ?? request.messageId;
+    const { taskId, name, input, waitFor, timeoutMs, updateId } = request;
     const before = core.ledger.runs.of(taskId) === undefined ? await this.#outcomeOfClosed(taskId, updateId) : null;
     const update = before ?? core.update(taskId, { updateId, name, input }, clock.now());
     if (!update.ok) {
@@ -168,8 +201,8 @@ export class WorkflowIntake {
       return;
     }
     let stage: "admitted" | "accepted" = "admitted";
-    const reply = (fields: { stage: string; output?: unknown; failure?: Failure }): "answered" => {
-      answering.answer(respond, { updateId, ...fields });
+    const reply = (fields: Omit<UpdateStanding, "updateId">): "answered" => {
+      answering.answer(respond, bodyOf({ updateId, ...fields }));
       return "answered";
     };
     const settle = (outcome: AskedOutcome): "answered" | "waits on" => {
@@ -195,7 +228,7 @@ export class WorkflowIntake {
     }
     const patienceMs = Math.min(timeoutMs ?? WAIT_TIMEOUT_MS_MAX, WAIT_TIMEOUT_MS_MAX);
     asked.add(update.askedId, patienceMs, settle, () => reply({ stage }));
-  }
+  };
 
   /** Of an update that the last run of a workflow had before both left memory; null where it had none. */
   async #outcomeOfClosed(taskId: WorkflowId, updateId: string): Promise<UpdateAsked | null> {

@@ -17,6 +17,7 @@ export const errorCodes = [
   "BATCH_TOO_LARGE",
   "NOT_FOUND",
   "NOT_READY",
+  "RESET_REFUSED",
   // What happened to a task.
   "DEPENDENCY_FAILED",
   "AGENT_LOST",

@@ -46,7 +46,8 @@ const codeCloseEvents = [
 
 /** Closed from outside, without the code. */
 const outerCloseEvents = [
-  event("WorkflowExecutionTerminated", { reason: z.string() }),
+  /** `newRunId`: of a run that was reset. */
+  event("WorkflowExecutionTerminated", { reason: z.string(), newRunId: RunId.optional() }),
   event("WorkflowExecutionTimedOut", { timeoutType: z.enum(["run", "execution"]), newRunId: RunId.optional() }),
 ] as const;
 
@@ -87,6 +88,7 @@ const commandEvents = [
 const inputEvents = [
   event("WorkflowExecutionStarted", {
     workflowId: WorkflowId,
+    /** The run that began with it; a reset copies it as it is. */
     runId: RunId,
     workflowType: MessageName,
     input: JsonValue.optional(),
@@ -111,6 +113,26 @@ const inputEvents = [
     input: JsonValue.optional(),
   }),
   event("WorkflowExecutionCancelRequested", { reason: z.string().optional() }),
+  /** Of a reset: an update that the run before had accepted behind that point, and that its code decides on anew. */
+  event("WorkflowExecutionUpdateAdmitted", {
+    updateId: z.string().min(1).max(128),
+    updateName: MessageName,
+    input: JsonValue.optional(),
+  }),
+  /**
+   * The run was reset: what is before this is copied from another run, whose workflow task behind it does not count.
+   * From here on the code draws its random numbers by `newRunId`.
+   */
+  event("WorkflowTaskFailed", {
+    cause: z.literal("resetWorkflow"),
+    /** The run that the history was copied from. */
+    baseRunId: RunId,
+    /** The run that this history is of, unless it was copied again. */
+    newRunId: RunId,
+    reason: z.string(),
+    /** The message that asked for it, which is answered the same however often it comes. */
+    requestId: z.string(),
+  }),
   event("ActivityTaskCompleted", { seq, output: JsonValue }),
   event("ActivityTaskFailed", { seq, failure: Failure, retryState: RetryState }),
   event("ActivityTaskTimedOut", { seq, failure: Failure, retryState: RetryState }),

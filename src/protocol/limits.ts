@@ -77,3 +77,6 @@ export const PENDING_BYTES_MAX = 320 * 1024;
 /** Updates of one run at a time, and in all. */
 export const UPDATES_IN_FLIGHT_MAX = 10;
 export const UPDATES_MAX = 2_000;
+
+/** Names in one search for runs: each is looked up in every task in memory. */
+export const SEARCH_NAMES_MAX = 16;

@@ -51,12 +51,17 @@ export const RunSpec = z.object({
   metadata: z.record(z.string(), JsonValue),
   /** For the next run, if this one is retried. */
   input: JsonValue.optional(),
+  /** The last reset of the chain: the message that asked for it, and the run that came of it. */
+  reset: z.object({ requestId: z.string(), runId: RunId }).optional(),
   traceparent: z.string().optional(),
 });
 export type RunSpec = z.infer<typeof RunSpec>;
 
 /** An event that has no place in its history yet. It was checked when it was made. */
 export const BufferedEvent = z.looseObject({ type: z.string() }) as unknown as z.ZodType<NewHistoryEvent>;
+
+/** By the updates' ids. */
+const Admitted = z.record(z.string(), z.object({ name: MessageName, input: JsonValue.optional() }));
 
 /** Why a run does not go on, and how often it was tried. */
 export const Stuck = z.object({
@@ -102,6 +107,8 @@ export const RunRecord = z.object({
   outstanding: bySeq(HistoryEvent),
   /** Accepted updates by id. How one ended is in the history: thousands of outcomes would not fit in here. */
   updates: z.record(z.string(), z.object({ state: z.enum(["accepted", "completed"]) })),
+  /** Updates from before a reset that the code has not decided on yet, by id. */
+  admitted: Admitted.default({}),
   signalIds: z.record(z.string(), z.literal(1)),
   signalCount: z.int(),
 
@@ -113,6 +120,8 @@ export const RunRecord = z.object({
   stuck: Stuck.nullable(),
   /** A close was refused because of what the code had not seen; nothing more is let in until it answers again. */
   closing: z.boolean(),
+  /** A child that its parent knows nothing of since a reset: no close of that one concerns it. */
+  abandoned: z.boolean().default(false),
   usage: Usage.nullable(),
   closedAt: z.int().nullable(),
 });
@@ -126,5 +135,8 @@ export const RunChange = RunRecord.pick({
   stuck: true,
   closing: true,
   usage: true,
-}).partial();
+})
+  .partial()
+  // Without the defaults that older records need: what a fact leaves out it does not change.
+  .extend({ admitted: Admitted.optional(), abandoned: z.boolean().optional() });
 export type RunChange = z.infer<typeof RunChange>;

@@ -16,6 +16,7 @@ const statusByCode: Readonly<Record<ErrorCode, number>> = {
   BATCH_TOO_LARGE: 413,
   NOT_FOUND: 404,
   NOT_READY: 503,
+  RESET_REFUSED: 409,
 
   // How tasks end. Said in a task's record and never as a refusal.
   DEPENDENCY_FAILED: 400,

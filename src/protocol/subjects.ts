@@ -21,6 +21,7 @@ export interface Subjects {
   readonly workflowUpdate: string;
   readonly workflowCancel: string;
   readonly workflowTerminate: string;
+  readonly workflowReset: string;
   readonly workflowHistory: string;
   readonly systemStatus: string;
   /** orchestrator -> all */
@@ -58,6 +59,7 @@ export function subjectsOf(namespace: Namespace): Subjects {
     workflowUpdate: `${orchestrator}.workflow.update`,
     workflowCancel: `${orchestrator}.workflow.cancel`,
     workflowTerminate: `${orchestrator}.workflow.terminate`,
+    workflowReset: `${orchestrator}.workflow.reset`,
     workflowHistory: `${orchestrator}.workflow.history`,
     systemStatus: `${orchestrator}.system.status`,
     health: `${orchestrator}.health`,

@@ -153,6 +153,7 @@ export const systemEventTypes = [
   "TASK_TERMINATED",
   "WORKFLOW_STUCK",
   "WORKFLOW_HISTORY_LARGE",
+  "WORKFLOW_RESET",
   "RESULT_REFUSED",
   "SYSTEM_ERROR",
 ] as const;

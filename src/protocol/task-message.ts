@@ -5,7 +5,9 @@ import { AgentId, CapabilityName, MessageName, TaskId } from "./ids.js";
 import { BATCH_TASKS_MAX, CAPABILITIES_MAX, DEPENDENCIES_MAX } from "./limits.js";
 import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
+import { SearchFilter } from "./search-attributes.js";
 import { PositiveDurationMs } from "./time.js";
+import { UpdateStanding } from "./workflow-message.js";
 import { IdConflictPolicy, IdReusePolicy, NamedValues } from "./workflow-options.js";
 
 /** The conversation between clients and the orchestrator about tasks. */
@@ -65,6 +67,19 @@ export const TaskSubmission = z.object({
       signalId: z.string().min(1).max(128).optional(),
     })
     .optional(),
+  /** Update-with-start: seen by the code when it begins, or asked of the run that is open already. */
+  update: z
+    .object({
+      name: MessageName,
+      input: JsonValue.optional(),
+      /** The same one again is the same update, with the same outcome. Defaults to the message's id. */
+      updateId: z.string().min(1).max(128).optional(),
+      /** How far the update must have come before the submission is answered; `completed` unless given. */
+      waitFor: z.enum(["accepted", "completed"]).optional(),
+      /** 60,000 unless given; what is above counts as that. */
+      timeoutMs: z.int().min(0).optional(),
+    })
+    .optional(),
 });
 export type TaskSubmission = z.infer<typeof TaskSubmission>;
 
@@ -91,6 +106,8 @@ export const TaskSubmissionResponse = z.object({
   taskId: TaskId.optional(),
   /** Of the members of a batch, in their order. */
   taskIds: z.array(TaskId).optional(),
+  /** Of an update that came with the start. */
+  update: UpdateStanding.optional(),
 });
 export type TaskSubmissionResponse = z.infer<typeof TaskSubmissionResponse>;
 
@@ -126,6 +143,8 @@ export const TaskListRequest = z.object({
   agentId: AgentId.optional(),
   /** That this workflow asked for. */
   workflowId: TaskId.optional(),
+  /** Workflows whose search attributes are equal to all of these; one that is a list has the value among its members. */
+  searchAttributes: SearchFilter.optional(),
   /** 100 unless given. */
   limit: z.int().min(1).max(LIST_LIMIT_MAX).optional(),
 });

@@ -35,6 +35,8 @@ export const WorkflowFields = z.object({
   parentClosePolicy: ParentClosePolicy.optional(),
   /** Goes into the history right behind the start. */
   signal: z.object({ name: MessageName, input: JsonValue.optional(), signalId: z.string() }).optional(),
+  /** Asked of its first run until that has answered for the first time. */
+  update: z.object({ name: MessageName, input: JsonValue.optional(), updateId: z.string() }).optional(),
 });
 export type WorkflowFields = z.infer<typeof WorkflowFields>;
 

@@ -63,9 +63,7 @@ export const WorkflowUpdateRequest = z.object({
 });
 export type WorkflowUpdateRequest = z.infer<typeof WorkflowUpdateRequest>;
 
-/** How far the update has come. */
-export const WorkflowUpdateReply = z.object({
-  ...envelopeFields,
+const standing = {
   /** To ask again with. */
   updateId: z.string(),
   /** `admitted`: it was not accepted in the time that was given; ask again with the same id. */
@@ -74,7 +72,14 @@ export const WorkflowUpdateReply = z.object({
   output: JsonValue.optional(),
   /** Of one that was `rejected` or `failed`. */
   failure: Failure.optional(),
-});
+};
+
+/** How far an update has come. */
+export const UpdateStanding = z.object({ ...standing });
+export type UpdateStanding = z.infer<typeof UpdateStanding>;
+
+/** How far the update has come. */
+export const WorkflowUpdateReply = z.object({ ...envelopeFields, ...standing });
 export type WorkflowUpdateReply = z.infer<typeof WorkflowUpdateReply>;
 
 /** Asks the code of the open run to stop. */
@@ -88,6 +93,34 @@ export const WorkflowTerminateRequest = z.object({
   reason: z.string().max(8_192).optional(),
 });
 export type WorkflowTerminateRequest = z.infer<typeof WorkflowTerminateRequest>;
+
+export const ResetPoint = z.union([
+  z.enum(["firstWorkflowTask", "lastWorkflowTask"]),
+  /** The id of a `WorkflowTaskCompleted` in the history of the last run. */
+  z.int().min(1),
+]);
+export type ResetPoint = z.infer<typeof ResetPoint>;
+
+/** What came behind the point of a reset and is given to the new run again. */
+export const ResetReapply = z.enum(["all", "signals", "updates", "none"]);
+export type ResetReapply = z.infer<typeof ResetReapply>;
+
+/**
+ * Starts a new run of the workflow, open or closed, from a point in the history of its last one. The same `messageId`
+ * again is the same reset.
+ */
+export const WorkflowResetRequest = z.object({
+  ...base,
+  /** The last run, where no other is to be reset by mistake. */
+  runId: RunId.optional(),
+  /** The workflow task that does not count any more, nor what came of it: what it had seen is decided on anew. */
+  to: ResetPoint,
+  /** For people. */
+  reason: z.string().max(8_192).optional(),
+  /** What came in behind that point and is not lost: signals, updates, both or neither. */
+  reapply: ResetReapply.default("all"),
+});
+export type WorkflowResetRequest = z.infer<typeof WorkflowResetRequest>;
 
 /** Asks for a page of a run's history. */
 export const WorkflowHistoryRequest = z.object({

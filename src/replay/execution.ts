@@ -61,7 +61,8 @@ type RecordedTurn = HistoryEventOf<"WorkflowTaskCompleted">;
 
 export class Execution implements Surroundings {
   readonly workflowId: string;
-  readonly runId: string;
+  /** As the history says it: what is copied from a run that was reset knew that one's. */
+  #runId: string;
   readonly #code: WorkflowCode;
   readonly #onWarning: (what: string) => void;
   readonly #listeners = new Map<number, Listener>();
@@ -87,7 +88,7 @@ export class Execution implements Surroundings {
 
   constructor(options: ExecutionOptions) {
     this.workflowId = options.workflowId;
-    this.runId = options.runId;
+    this.#runId = options.runId;
     this.#code = options.code;
     this.#onWarning = options.onWarning;
     this.#random = new SeededRandom(options.runId);
@@ -157,6 +158,7 @@ export class Execution implements Surroundings {
     this.#commands = [];
     this.#met = 0;
     this.#hasNews = inputs.length > 0;
+    for (const event of inputs) this.#noteRun(event);
     runInside(this, () => {
       const [started] = inputs;
       // Signals and updates first: on the first turn their handlers may already be there when the code begins.
@@ -176,6 +178,19 @@ export class Execution implements Surroundings {
     if (this.#failure === null && mode === "live") this.#mustWaitForSomething();
     if (this.#failure !== null) throw this.#failure.reason;
     return this.#takeCommands();
+  }
+
+  /** Ids and random numbers follow from the run that the turn was made in, also where it is repeated in another. */
+  #noteRun(event: HistoryEvent): void {
+    const runId =
+      event.type === "WorkflowExecutionStarted"
+        ? event.runId
+        : event.type === "WorkflowTaskFailed"
+          ? event.newRunId
+          : this.#runId;
+    if (runId === this.#runId) return;
+    this.#runId = runId;
+    this.#random = new SeededRandom(runId);
   }
 
   #start(started: HistoryEventOf<"WorkflowExecutionStarted">): void {
@@ -221,6 +236,10 @@ export class Execution implements Surroundings {
   }
 
   // What the workflow's context needs.
+
+  get runId(): string {
+    return this.#runId;
+  }
 
   get started(): HistoryEventOf<"WorkflowExecutionStarted"> {
     if (this.#started === null) throw new Error(`run ${this.runId} has no start`);

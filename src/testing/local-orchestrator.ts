@@ -95,13 +95,13 @@ export class LocalOrchestrator {
   // Clients.
 
   /** @throws PerdureError as a client does whose submission is refused */
-  submit(body: string): TaskId {
+  submit(body: string): { readonly taskId: TaskId; readonly update: TaskSubmission["update"] } {
     const { messageId, task } = TaskSubmissionMessage.parse(JSON.parse(body));
     const tasks = task === undefined ? [] : [task as TaskSubmission];
     const request = { messageId, tasks, form: "single" as const, bytes: body.length, ended: new Map() };
     const submitted = this.core.submit(request, this.now);
     const [taskId] = submitted.ok ? submitted.taskIds : [];
-    if (submitted.ok && taskId !== undefined) return taskId;
+    if (submitted.ok && taskId !== undefined) return { taskId, update: task?.update };
     throw submitted.ok ? new PerdureError("INTERNAL", "nothing was submitted") : refusalError(submitted.refusal);
   }
 

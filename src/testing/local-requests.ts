@@ -8,6 +8,7 @@ import {
   WorkflowCancelRequest,
   WorkflowHistoryRequest,
   WorkflowQueryRequest,
+  WorkflowResetRequest,
   WorkflowSignalRequest,
   WorkflowTerminateRequest,
   WorkflowUpdateRequest,
@@ -42,6 +43,7 @@ export class LocalRequests {
       [subjects.workflowUpdate, (body) => this.#update(body)],
       [subjects.workflowCancel, (body) => this.#cancel(body)],
       [subjects.workflowTerminate, (body) => this.#terminate(body)],
+      [subjects.workflowReset, (body) => this.#reset(body)],
       [subjects.workflowHistory, (body) => this.#history(body)],
     ]);
   }
@@ -72,6 +74,24 @@ export class LocalRequests {
     const { core, now } = this.#orchestrator;
     const terminated = core.terminate(taskId, reason ?? "it was terminated on request", now);
     return { taskId, runId: granted(terminated).run.record.runId };
+  }
+
+  async #reset(body: unknown): Promise<object> {
+    const {
+      taskId,
+      messageId: requestId,
+      reason = "it was reset on request",
+      ...request
+    } = WorkflowResetRequest.parse(body);
+    await this.#settle();
+    const { core, now } = this.#orchestrator;
+    const runId = this.#runIdOf(taskId);
+    const workflow = core.ledger.tasks.get(taskId);
+    if (runId === undefined || workflow === undefined) {
+      throw new PerdureError("NOT_FOUND", `no workflow ${taskId} was started in this test environment`);
+    }
+    const history = { runId, events: this.#orchestrator.history(taskId, runId) };
+    return { taskId, runId: granted(core.reset(workflow, history, { requestId, reason, ...request }, now)).runId };
   }
 
   async #query(body: unknown): Promise<object> {

@@ -5,13 +5,15 @@
 import { randomUUID } from "node:crypto";
 import type { TaskHandler } from "../agent/task-handler.js";
 import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, startOf } from "../client/run-handle.js";
-import { encodeSubmission } from "../client/submission.js";
+import { encodeSubmission, type NewTask } from "../client/submission.js";
 import { type EndedTask, isEnded, outputOf } from "../client/task-outcome.js";
+import { type UpdateWithStart, updateWithStart } from "../client/update-with-start.js";
 import { PerdureError } from "../errors.js";
 import { createLogger, type Logger } from "../logger.js";
 import { type AgentId, DEFAULT_NAMESPACE } from "../protocol/ids.js";
 import { subjectsOf } from "../protocol/subjects.js";
 import { type Duration, durationMs } from "../protocol/time.js";
+import { UpdateStanding } from "../protocol/workflow-message.js";
 import { untilQuiet } from "../replay/until-quiet.js";
 import { Activations } from "../worker/activations.js";
 import { installSandbox } from "../worker/sandbox.js";
@@ -42,7 +44,7 @@ export interface TestEnvironmentOptions {
  * Everything that takes no time has happened when a method resolves. Methods that let time pass wait also for what mocks
  * and steps await of the machine (a file, a real timer), for a second at most: then the clock goes on without them.
  */
-export interface TestEnvironment {
+export interface TestEnvironment extends UpdateWithStart {
   /** What the clock shows. */
   readonly now: Date;
   /** As `client.start`, and with the same refusals. Default id: `workflow-1`, and so on. */
@@ -85,6 +87,8 @@ class LocalEnvironment implements TestEnvironment {
   readonly #agent: LocalAgent;
   readonly #time: VirtualTime;
   readonly #parts: RunHandleParts;
+  readonly executeUpdateWithStart: UpdateWithStart["executeUpdateWithStart"];
+  readonly startUpdateWithStart: UpdateWithStart["startUpdateWithStart"];
   /** Those before were taken over by the last one. */
   #worker: LocalAgent;
   #workers = 0;
@@ -123,6 +127,13 @@ class LocalEnvironment implements TestEnvironment {
       // Nobody is ever asked twice: an answer comes when there is one.
       requestTimeoutMs: Number.POSITIVE_INFINITY,
     };
+    const calls = updateWithStart(this.#parts, async (task) => {
+      const { taskId, update } = this.#submit(task);
+      const body = JSON.stringify({ ...update, messageId: randomUUID(), timestamp: 0, taskId });
+      return await this.#parts.ask({ subject: subjects.workflowUpdate, body, reply: UpdateStanding, what: taskId });
+    });
+    this.executeUpdateWithStart = calls.executeUpdateWithStart;
+    this.startUpdateWithStart = calls.startUpdateWithStart;
   }
 
   get now(): Date {
@@ -136,11 +147,14 @@ class LocalEnvironment implements TestEnvironment {
   ): Promise<RunHandle<Definition>> {
     this.#started += 1;
     const { workflowId = `workflow-${this.#started}` } = options;
-    const task = startOf(definition, input, { ...options, workflowId });
-    const body = encodeSubmission({ task, messageId: randomUUID() }, this.#orchestrator.now, MESSAGE_BYTES_MAX);
-    this.#orchestrator.submit(body);
+    this.#submit(startOf(definition, input, { ...options, workflowId }));
     await this.#settle();
     return runHandle(this.#parts, definition, workflowId);
+  }
+
+  #submit(task: NewTask) {
+    const body = encodeSubmission({ task, messageId: randomUUID() }, this.#orchestrator.now, MESSAGE_BYTES_MAX);
+    return this.#orchestrator.submit(body);
   }
 
   workflow<Definition extends AnyWorkflow>(

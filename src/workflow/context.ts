@@ -9,6 +9,7 @@ import type { InputOf, OutputOf, Schema } from "./standard-schema.js";
 
 export interface WorkflowInfo {
   readonly workflowId: string;
+  /** After a reset the new run's, from that point of the history on. */
   readonly runId: string;
   readonly workflowType: string;
   /** Which run of a retried workflow; 1 for the first. */
@@ -176,7 +177,8 @@ export interface WorkflowContext<Declared extends WorkflowDeclaration = Workflow
   withTimeout<T>(timeout: Duration, code: () => Promise<T>): Promise<T>;
   readonly cancelRequested: boolean;
 
-  upsertSearchAttributes(attributes: Readonly<Record<string, unknown>>): void;
+  /** Sets what it names and leaves the rest; null takes an attribute away. */
+  upsertSearchAttributes(attributes: Readonly<Record<string, NonNullable<unknown> | null>>): void;
   upsertMemo(memo: Readonly<Record<string, unknown>>): void;
   /** The same in each replay. */
   uuid(): string;

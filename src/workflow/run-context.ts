@@ -1,5 +1,6 @@
 /** The context that a workflow's code is given: `WorkflowContext` on top of an execution. */
 import type { Logger } from "../logger.js";
+import { upserted } from "../protocol/search-attributes.js";
 import type { Duration } from "../protocol/time.js";
 import type { Execution } from "../replay/execution.js";
 import { given, msOf } from "./ask.js";
@@ -68,7 +69,7 @@ export class RunContext {
       historyLength,
       continueAsNewSuggested,
       memo: this.#memo ?? started.memo,
-      searchAttributes: this.#searchAttributes ?? started.searchAttributes,
+      searchAttributes: this.#searchAttributes ?? upserted({}, started.searchAttributes),
       metadata: started.metadata,
       lastFailure: started.lastFailure,
     };
@@ -180,10 +181,10 @@ export class RunContext {
     return withTimeout(this.#execution, timeout, code);
   }
 
-  upsertSearchAttributes(attributes: Readonly<Record<string, unknown>>): void {
+  upsertSearchAttributes(attributes: Readonly<Record<string, NonNullable<unknown> | null>>): void {
     const searchAttributes = namedCopy(attributes, "the search attributes");
     this.#execution.tell({ type: "UpsertSearchAttributes", searchAttributes });
-    this.#searchAttributes = { ...this.info.searchAttributes, ...searchAttributes };
+    this.#searchAttributes = upserted(this.info.searchAttributes, searchAttributes);
   }
 
   upsertMemo(values: Readonly<Record<string, unknown>>): void {

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { connectClient } from "../../src/client/client.js";
 import { until, untilSome } from "../support/until.js";
 import { type Dev, startDev, stopDev } from "./dev-process.js";
 import { type Ended, perdure, type RunOptions, startPerdure } from "./perdure.js";
@@ -123,6 +124,7 @@ it.each<[what: string, status: number, args: (id: string) => readonly string[], 
   ["a query of nobody", 3, () => ["query", "nobody", "x"], /NOT_FOUND: no workflow nobody/],
   ["the history of nobody", 3, () => ["history", "nobody"], /NOT_FOUND: no run of workflow nobody/],
   ["the end of nobody", 3, () => ["terminate", "nobody"], /NOT_FOUND: no workflow nobody/],
+  ["the reset of nobody", 3, () => ["reset", "nobody"], /NOT_FOUND: no run of workflow nobody/],
   ["an id that is none", 6, () => ["signal", "a.b", "name"], /INVALID_ID: "a.b"/],
   ["a name that is none", 6, (id) => ["signal", id, ""], /INVALID_\w+: .*name/],
   ["input that is no JSON", 2, (id) => ["signal", id, "name", "--input", "{"], /USAGE: --input is not JSON: .*line 1/],
@@ -168,6 +170,31 @@ it("shows a workflow with its run, and in a list with what it waits for", async 
   );
 });
 
+it("finds workflows by their search attributes, which it shows, and says what it cannot look for", async () => {
+  const [id, other, customer] = [own("s"), own("s"), own("ann")];
+  const client = await connectClient({ servers: dev.natsUrl });
+  for (const [workflowId, floor] of [
+    [id, 3],
+    [other, "3"],
+  ] as const) {
+    await client.start("unheard-of", null, { workflowId, searchAttributes: { customer, floor, tags: ["red"] } });
+  }
+  await client.close();
+
+  const [found, shown, wrong] = await Promise.all([
+    run(["ps", "--search", `customer=${customer}`, "tags=red", "--search", "floor=3", "--jsonl"]),
+    run(["show", id]),
+    run(["ps", "--search", "customer"]),
+  ]);
+
+  expect(JSON.parse(found.stdout).taskId).toBe(id);
+  expect(shown.stdout).toMatch(
+    new RegExp(`^search attributes\n  {\n    "customer": "${customer}",\n    "floor": 3,`, "m"),
+  );
+  expect(wrong).toMatchObject({ status: 2, stdout: "" });
+  expect(wrong.stderr).toContain('--search cannot be used: "customer" is not of the form name=value');
+});
+
 it("cancels and terminates workflows, each by itself", async () => {
   const [cancelled, terminated] = [await givenGreeting(), await givenGreeting()];
 
@@ -180,6 +207,24 @@ it("cancels and terminates workflows, each by itself", async () => {
   expect(ends.map(({ status }) => status)).toEqual([1, 1]);
   expect(ends.map(({ stdout }) => JSON.parse(stdout).state)).toEqual(["cancelled", "terminated"]);
   expect((await run(["history", terminated])).stdout).toMatch(/terminated: enough of it\n$/);
+});
+
+it("resets an ended workflow to a point that its history shows, and says what came of it", async () => {
+  const id = await givenGreeting();
+  await run(["signal", id, "name", "--input", '"Ada"']);
+  expect((await run(["run", "greet", "--id", id])).stdout).toContain("Ada");
+
+  const [, eventId = ""] = /^ *(\d+) .* workflow task completed by /m.exec(
+    (await run(["history", id, "--workflow-tasks"])).stdout,
+  ) ?? [""];
+  const reset = await run(["reset", id, "--event", eventId, "--reapply", "none", "--reason", "once more"]);
+  const [, runId = ""] = /goes on in run (\S+)\n$/.exec(reset.stdout) ?? [];
+
+  expect(reset).toMatchObject({ status: 0, stderr: "" });
+  expect((await run(["history", id])).stdout).toMatch(new RegExp(`reset from run \\S+ to run ${runId}: once more\n`));
+  expect(JSON.parse((await run(["show", id, "--json"])).stdout)).toMatchObject({ state: "running", run: { runId } });
+  expect(await run(["reset", id, "--event", "1"])).toMatchObject({ status: 6, stdout: "" });
+  expect(await run(["reset", id, "--first", "--last"])).toMatchObject({ status: 2, stdout: "" });
 });
 
 it("replays a recorded history against the code, and says where they differ", async () => {

@@ -147,6 +147,17 @@ it("takes no completion of an attempt that its agent reported as failed before",
   expect([verdictOf(engine.handIn(completion)), engine.states("t-1")]).toEqual(["RESULT_CONFLICT", ["backoff"]]);
 });
 
+it("keeps a sum that JSON has, whatever an agent says that it spent", () => {
+  const usage = { cost: 1e308, tokens: { input: 1.5, output: 1e308 }, model: "m" };
+  const engine = givenRunning();
+  engine.handIn(engine.resultOf("t-1", { status: "failed", error: { type: "E", message: "no" }, usage }));
+  engine.pass(1_000);
+  engine.handIn(engine.resultOf("t-1", { usage }));
+  const sum = { cost: Number.MAX_VALUE, tokens: { input: 3, output: Number.MAX_VALUE } };
+  expect([engine.task("t-1").usage, engine.core.status().usage]).toEqual([{ ...sum, model: "m" }, sum]);
+  expect(engine.core.status().agentStatuses.map((agent) => agent.usage)).toEqual([sum]);
+});
+
 it("adds up what the attempts of a task cost", () => {
   const usage = { cost: 0.25, tokens: { input: 10, output: 2 }, model: "m" };
   const engine = givenRunning();

@@ -2,6 +2,7 @@
  * The orchestrator is killed before and after each kind of effect, started again, and the end is the same as without.
  * The rows are the kinds of the type that defines them: a new kind without a row does not compile.
  */
+import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import type { ReleaseKind } from "../../src/orchestrator/release.js";
@@ -174,3 +175,31 @@ it.for(kinds.flatMap((kind) => [[kind, "before"] as const, [kind, "after"] as co
     expect(await outcomeOf(kind, moment)).toEqual(await undisturbedOutcomeOf(kind));
   },
 );
+
+it("resets a workflow once when the orchestrator dies before it has said so", async () => {
+  const scene = await givenScene(nats);
+  const orchestrator = await scene.startOrchestrator();
+  await scene.startWorker("w-1", [waiting]);
+  await scene.submit({ taskId: "t-1", type: "workflow:waiting", input: 3 });
+  await scene.askWorkflow("Query", { taskId: "t-1", name: "doubled" });
+  await scene.askWorkflow("Signal", { taskId: "t-1", name: "go" });
+  await scene.untilEnded("t-1");
+  const old = await scene.askWorkflow("History", { taskId: "t-1" });
+
+  await orchestrator.killAt("after append");
+  const request = { messageId: randomUUID(), taskId: "t-1", to: "firstWorkflowTask" };
+  const asked = scene.askWorkflow("Reset", request);
+  asked.catch(() => undefined);
+  expect(await orchestrator.ended).toBe("SIGKILL");
+  const next = await scene.startOrchestrator();
+  const { runId } = await asked;
+
+  expect(await scene.askWorkflow("Reset", request)).toMatchObject({ taskId: "t-1", runId });
+  expect(await scene.untilEnded("t-1")).toMatchObject({ state: "completed", output: 3, run: { runId } });
+  const { events } = await scene.askWorkflow("History", { taskId: "t-1" });
+  const resets = (events as readonly { type: string }[]).filter(({ type }) => type === "WorkflowTaskFailed");
+  expect(resets).toMatchObject([{ baseRunId: old["runId"], newRunId: runId }]);
+  expect((await scene.askWorkflow("History", { taskId: "t-1", runId: old["runId"] }))["events"]).toEqual(old["events"]);
+  await next.stop();
+  expect([...(await scene.tasksIn("tasks")).keys()]).toEqual([]);
+});

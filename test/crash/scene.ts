@@ -133,7 +133,10 @@ export class Scene {
   }
 
   /** Asks `workflow.<verb>` until it is answered. */
-  askWorkflow(verb: "Signal" | "Query" | "History", fields: object): Promise<Readonly<Record<string, unknown>>> {
+  askWorkflow(
+    verb: "Signal" | "Query" | "History" | "Reset",
+    fields: object,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const body = JSON.stringify({ messageId: randomUUID(), timestamp: Date.now(), ...fields });
     return this.#untilAnswered(`workflow.${verb} is answered`, async () => {
       const subject = this.subjects[`workflow${verb}`];

@@ -28,6 +28,7 @@ import { z } from "zod";`,
 declare const ctx: WorkflowContext;
 declare const order: { readonly id: string };
 declare const url: string; declare const id: string; declare const orderId: string;`,
+  "some-run": "declare const run: RunHandle;",
   "in-condition": "declare const approved: boolean; declare const deadlineAt: number;",
   "order-parts": `
 declare const Order: z.ZodType<{ items: string[] }>;
@@ -51,7 +52,12 @@ const link = task("link");
 declare const client: Client;`,
   charge: `const charge = task("charge"); declare const client: Client;`,
   "an-order": `
-const order = workflow("order", { input: z.object({ id: z.string() }), signals: { hurry: z.object({ by: z.string() }) } }, async () => undefined);
+const order = workflow("order", {
+  input: z.object({ id: z.string() }),
+  signals: { hurry: z.object({ by: z.string() }) },
+  updates: { setAddress: { input: z.object({ street: z.string() }), output: z.boolean() } },
+}, async () => undefined);
+declare const address: { street: string };
 declare const client: Client;
 declare const input: { id: string };`,
   approval: `

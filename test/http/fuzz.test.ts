@@ -156,7 +156,15 @@ function headersOf({ parameters }: DocumentedOperation, how: "valid" | "nearly")
  * Dependencies exist, the longest interval is not below the first, ids are new, and the header does not contradict the body;
  * what only workflows have is left out.
  */
-const ofWorkflowsOnly = ["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "startDelayMs", "signal"];
+const ofWorkflowsOnly = [
+  "idReusePolicy",
+  "idConflictPolicy",
+  "memo",
+  "searchAttributes",
+  "startDelayMs",
+  "signal",
+  "update",
+];
 const unwritten = new Set(["dependencies", "maximumIntervalMs", "taskId", "messageId", ...ofWorkflowsOnly]);
 
 function keepingUnwrittenRules(request: Request): Request {

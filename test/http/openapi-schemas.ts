@@ -36,6 +36,7 @@ const requests: Readonly<Record<string, Named>> = {
     source: "TaskSubmissionMessage",
     alsoHolds: wireMessages["task-submission"].alsoHolds,
   },
+  resetWorkflow: { name: "Reset", source: "WorkflowResetRequest" },
 };
 
 const taskAnswer = { name: "TaskAnswer", source: "TaskReply" };
@@ -45,6 +46,7 @@ const answers: Readonly<Record<string, Named>> = {
   getTask: taskAnswer,
   waitForTask: taskAnswer,
   cancelTask: taskAnswer,
+  resetWorkflow: { name: "NewRun", source: "WorkflowReply" },
   explainTask: { name: "Explained", source: "TaskExplainReply" },
   getStatus: { name: "Status", source: "SystemStatusReply" },
   listAgents: { name: "AgentList" },

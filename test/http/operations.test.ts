@@ -180,6 +180,71 @@ it("lists tasks by state, type and agent, as many as asked for", async () => {
   expect(await list("&agentId=nobody")).toEqual({ ids: [], total: 0 });
 });
 
+it("finds workflows by their search attributes", async () => {
+  const [ann, bo] = [own("ann"), own("bo")];
+  const start = (customer: string, floor: number | string) =>
+    system.submitted({ type: "workflow:order", searchAttributes: { customer, floor } });
+  const ids = [await start(ann, 3), await start(ann, "3"), await start(bo, 3)];
+  const list = async (...terms: string[]) => {
+    const { body } = await system.get(
+      `/v1/tasks?${new URLSearchParams(terms.map((term): [string, string] => ["search", term]))}`,
+    );
+    return (body["tasks"] as { taskId: string }[]).map(({ taskId }) => taskId);
+  };
+
+  expect(await list(`customer=${ann}`)).toEqual([ids[1], ids[0]]);
+  expect(await list(`customer=${ann}`, "floor=3")).toEqual([ids[0]]);
+  expect(await list(`customer="${ann}"`, 'floor="3"')).toEqual([ids[1]]);
+});
+
+it("resets a workflow once for each Idempotency-Key, and says where it cannot", async () => {
+  const type = own("workflow:order");
+  const worker = await system.engine.agent(own("worker"), { capabilities: [type] });
+  const taskId = await system.submitted({ type });
+  const activation = { commands: [{ type: "CompleteWorkflow", output: 1 }], steps: [], queries: [] };
+  worker.result(await worker.nextTask(), { status: "completed", activation });
+  await system.engine.wait(taskId);
+  const path = `/v1/workflows/${taskId}/reset`;
+  const headers = { "idempotency-key": randomUUID() };
+
+  const first = await system.post(path, { to: "firstWorkflowTask", reason: "a bug" }, { headers });
+  const again = await system.post(path, { to: "firstWorkflowTask", reason: "a bug" }, { headers });
+
+  expect(first).toMatchObject({ status: 200, body: { taskId, runId: expect.any(String) } });
+  expect(again.body).toEqual(first.body);
+  expect(taskOf(await system.get(`/v1/tasks/${taskId}`))).toMatchObject({ state: "running" });
+  const refused = [
+    await system.post(path, { to: 7 }),
+    await system.post(path),
+    await system.post("/v1/workflows/nobody/reset", { to: 1 }),
+  ];
+  expect(refused.map((answer) => [answer.status, errorOf(answer)["code"]])).toEqual([
+    [409, "RESET_REFUSED"],
+    [400, "INVALID_MESSAGE"],
+    [404, "NOT_FOUND"],
+  ]);
+});
+
+it("says how far the update has come that a workflow was submitted with", async () => {
+  const type = own("workflow:order");
+  const worker = await system.engine.agent(own("worker"), { capabilities: [type] });
+  const update = { name: "change", input: 5, updateId: "u-1" };
+  const submitted = system.post("/v1/tasks", { task: { type, update } });
+  const commands = [
+    { type: "AcceptUpdate", updateId: "u-1" },
+    { type: "CompleteUpdate", updateId: "u-1", output: 8 },
+  ];
+  const answer = { status: "completed", activation: { commands, steps: [], queries: [] } };
+  worker.result(await worker.nextTask(), answer);
+
+  const { status, body } = await submitted;
+
+  expect({ status, body }).toMatchObject({
+    status: 202,
+    body: { taskId: expect.any(String), update: { updateId: "u-1", stage: "completed", output: 8 } },
+  });
+});
+
 it.each([
   ["?limit=0", "INVALID_MESSAGE"],
   ["?limit=1001", "INVALID_MESSAGE"],
@@ -190,6 +255,10 @@ it.each([
   ["?state=queued", "INVALID_MESSAGE"],
   ["?__proto__=1", "INVALID_MESSAGE"],
   ["?agentId=a.b", "INVALID_ID"],
+  ["?search=customer", "INVALID_MESSAGE"],
+  ["?search=customer%3Dnull", "INVALID_MESSAGE"],
+  ["?search=a%3D1&search=a%3D2", "INVALID_MESSAGE"],
+  ["?searchAttributes=ann", "INVALID_MESSAGE"],
 ])("refuses the filter %s", async (query, code) => {
   const answer = await system.get(`/v1/tasks${query}`);
 

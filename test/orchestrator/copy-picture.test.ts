@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
 import { giveBack, type Picture, takePicture } from "../../src/orchestrator/copy-picture.js";
 import type { TaskId } from "../../src/protocol/ids.js";
@@ -93,4 +94,14 @@ it("takes again what may not have been written, and is not complete before", () 
   const again = take();
   expect([none.complete, keys(none), none.ended.length]).toEqual([10, ["-a"], 1]);
   expect([keys(again), again.complete]).toEqual([["b", "c"], 50]);
+});
+
+it("keeps a workflow among the live ones that is open again before its end was copied", () => {
+  const { engine, submitAt, take } = given();
+  const start = { taskId: "o-1", type: "workflow:order", idReusePolicy: "allowDuplicate" } as const;
+  submitAt(10, start);
+  engine.core.terminate("o-1" as TaskId, "enough", engine.now);
+  engine.submit(start, { messageId: randomUUID() });
+  const picture = take();
+  expect([keys(picture).includes("o-1"), picture.ended]).toEqual([true, []]);
 });

@@ -44,7 +44,7 @@ const whole: readonly (readonly [WireMessageName, object])[] = [
   ["task-submission", { tasks: [task, { type: "scan" }] }],
   ["task-request", { taskId: "t-1" }],
   ["task-wait-request", { taskId: "t-1", timeoutMs: 5 }],
-  ["task-list-request", { states: ["queued"], type: "ocr", agentId: "k-1", limit: 5 }],
+  ["task-list-request", { states: ["queued"], type: "ocr", agentId: "k-1", searchAttributes: { floor: 3 }, limit: 5 }],
   ["envelope-request", {}],
   [
     "agent-registration",

@@ -40,6 +40,7 @@ it("speaks on the subjects that agents and clients know", () => {
       "mcp.orchestrator.workflow.cancel",
       "mcp.orchestrator.workflow.history",
       "mcp.orchestrator.workflow.query",
+      "mcp.orchestrator.workflow.reset",
       "mcp.orchestrator.workflow.signal",
       "mcp.orchestrator.workflow.terminate",
       "mcp.orchestrator.workflow.update",

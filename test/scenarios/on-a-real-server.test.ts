@@ -9,7 +9,7 @@ import {
   worker,
   workflow,
 } from "perdure";
-import { type LocalSystem, startLocalSystem } from "perdure/testing";
+import { type LocalSystem, replay, startLocalSystem } from "perdure/testing";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { until } from "../support/until.js";
@@ -205,4 +205,39 @@ test("children: an abandoned one outlives its parent, another one ends with it",
   expect(await client.workflow("kept").describe()).toMatchObject({ state: "running" });
   await client.workflow(child, "kept").signal("finish");
   expect(await client.workflow("kept").wait()).toMatchObject({ state: "completed" });
+});
+
+test("reset: a run that decided wrongly decides again by mended code, and sees again what came since", async () => {
+  const declared = { output: z.string(), signals: { item: z.string(), finish: z.void() } } as const;
+  const shop = (decide: (items: readonly string[]) => string) =>
+    workflow("shop", declared, async (ctx) => {
+      const items: string[] = [];
+      ctx.onSignal("item", (item) => void items.push(item));
+      const order = await ctx.step("number", () => crypto.randomUUID());
+      await ctx.condition(() => items.length > 0);
+      const decision = decide(items);
+      await ctx.signal("finish");
+      return `${order.length} ${decision}, ${items.length} in all`;
+    });
+  const [wrong, mended] = [shop((items) => `refused ${items[0]}`), shop((items) => `sold ${items[0]}`)];
+  const old = await startWorker(wrong);
+  const client = await connect();
+  const run = await client.start(wrong, undefined);
+  await run.signal("item", "book");
+  await until("the decision is taken", async () => {
+    const events = await run.history();
+    return events.at(-1)?.type === "WorkflowTaskCompleted" && events.some(({ type }) => type.endsWith("Signaled"));
+  });
+  const decidedAt = (await run.history()).at(-1)?.eventId ?? 0;
+  await run.signal("item", "pen");
+  await run.signal("finish");
+  expect(await run.result()).toBe("36 refused book, 2 in all");
+
+  await old.stop();
+  await startWorker(mended);
+  const { runId } = await run.reset({ to: decidedAt, reason: "it refused what it should have sold" });
+
+  expect(await run.result()).toBe("36 sold book, 2 in all");
+  expect((await run.describe()).run?.runId).toBe(runId);
+  expect(await replay({ workflows: [mended], history: await run.history() })).toEqual({ ok: true });
 });

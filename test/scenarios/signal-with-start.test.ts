@@ -1,4 +1,4 @@
-/** Temporal's signal-with-start, and its update-with-start as far as a signal can stand in for it. */
+/** Temporal's signal-with-start. */
 import { workflow } from "perdure";
 import { testEnvironment } from "perdure/testing";
 import { expect, it } from "vitest";
@@ -90,17 +90,4 @@ it("delivers a signal of the same signalId once, however often it is started", a
   await start();
   await start();
   expect(await run.query("items")).toEqual(["ada", "bread"]);
-});
-
-it("gives what update-with-start gives: start with useExisting, then update under the same id", async () => {
-  const environment = testEnvironment({ workflows: [cart] });
-  const addAndCheckOut = async (item: string) => {
-    const run = await environment.start(cart, "ada", {
-      workflowId: "cart-7",
-      idConflictPolicy: "useExisting",
-      signal: { name: "add", input: item, signalId: `add-${item}` },
-    });
-    return run.update("checkOut", undefined, { updateId: `out-${item}` });
-  };
-  expect(await addAndCheckOut("bread")).toBe(1);
 });

@@ -24,6 +24,21 @@ describe("a signal that is waited for with a limit", () => {
     expect(await heard(patient)).toEqual(["-", "-", "one", "two"]);
   });
 
+  it("is there for the next wait, where the loser of a race was given up with its scope", async () => {
+    const tidy = workflow("tidy", declared, async (ctx) => {
+      const words: string[] = [];
+      const next = () =>
+        ctx.cancellable(async (cancel) => {
+          const first = await Promise.race([ctx.signal("word"), ctx.sleep("10s").then(() => "-")]);
+          cancel();
+          return first;
+        });
+      while (words.length < 4) words.push(await next());
+      return words;
+    });
+    expect(await heard(tidy)).toEqual(["-", "-", "one", "two"]);
+  });
+
   it("goes to the wait that lost a race, which nobody hears", async () => {
     const racing = workflow("racing", declared, async (ctx) => {
       const words: string[] = [];

@@ -279,6 +279,7 @@ describe("as a NATS service (ADR-32)", () => {
     "workflow.update",
     "workflow.cancel",
     "workflow.terminate",
+    "workflow.reset",
     "workflow.history",
   ];
 

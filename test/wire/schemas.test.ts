@@ -103,10 +103,12 @@ async function liveAsWorkflow(engine: Engine): Promise<void> {
     error: { type: "NONDETERMINISM", message: "it differs" },
   });
   await engine.event("WORKFLOW_STUCK");
+  await engine.ask("workflow.reset", { taskId, to: "lastWorkflowTask", reason: "once more" });
+  await engine.event("WORKFLOW_RESET");
   await engine.ask("workflow.terminate", { taskId, reason: "enough" });
   await engine.ask("workflow.history", { taskId, afterEventId: 1 });
-  for (const verb of ["signal", "query", "update", "cancel", "terminate", "history"]) {
-    await engine.ask(`workflow.${verb}`, { taskId: "nobody", name: "status" });
+  for (const verb of ["signal", "query", "update", "cancel", "terminate", "reset", "history"]) {
+    await engine.ask(`workflow.${verb}`, { taskId: "nobody", name: "status", to: 2 });
   }
 }
 

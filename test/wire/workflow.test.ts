@@ -144,6 +144,47 @@ it("answers a signal again when its run has closed, in memory and later, and ref
   expect(await signal("s-2")).toMatchObject({ error: { code: "NOT_FOUND" } });
 });
 
+it("starts a workflow with an update in one request, and answers the same again when its run has left memory", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWorker(engine);
+  const update = { name: "change", input: 5, updateId: "u-1" };
+  const start = () => engine.submit({ type: "workflow:order", taskId: "o-1", update, idReusePolicy: "allowDuplicate" });
+  const started = start();
+  const assigned = await worker.nextTask();
+  expect(activationOf(assigned)).toMatchObject({
+    events: [{ type: "WorkflowExecutionStarted" }],
+    updates: [{ updateId: "u-1", name: "change", input: 5 }],
+  });
+  const commands = [
+    { type: "AcceptUpdate", updateId: "u-1" },
+    { type: "CompleteUpdate", updateId: "u-1", output: 8 },
+    complete,
+  ];
+  worker.result(assigned, answerOf(commands));
+  const answered = { taskId: "o-1", update: { updateId: "u-1", stage: "completed", output: 8 } };
+  expect(await started).toMatchObject(answered);
+  expect(await engine.wait("o-1")).toMatchObject({ state: "completed" });
+  expect(await start()).toMatchObject(answered);
+  await engine.restart();
+  expect(await start()).toMatchObject(answered);
+  expect(await engine.get("o-1")).toMatchObject({ state: "completed" });
+});
+
+it("says that an update-with-start was rejected, or has not come so far in time, and leaves its run open", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWorker(engine);
+  const update = { name: "change", updateId: "u-1", timeoutMs: 0 };
+  const task = { type: "workflow:order", taskId: "o-1", update };
+  expect(await engine.submit(task)).toMatchObject({ taskId: "o-1", update: { updateId: "u-1", stage: "admitted" } });
+  const again = engine.submit({ ...task, update: { ...update, timeoutMs: 10_000 } });
+  const failure = { type: "Error", message: "no" };
+  // Asked second, on the same connection: what is answered now is after it.
+  await engine.get("o-1");
+  worker.result(await worker.nextTask(), answerOf([{ type: "RejectUpdate", updateId: "u-1", failure }, wait]));
+  expect(await again).toMatchObject({ taskId: "o-1", update: { stage: "rejected", failure: { message: "no" } } });
+  expect(await engine.get("o-1")).toMatchObject({ state: "running" });
+});
+
 it("knows a signal-with-start again when the run that it signalled has closed and left memory", async () => {
   await using engine = await Engine.start(nats.url);
   const worker = await givenWaiting(engine);
@@ -208,11 +249,44 @@ it("cancels a workflow that waits for its dependencies and has no run", async ()
   expect(await engine.get(taskId)).toMatchObject({ state: "cancelled" });
 });
 
-const subjects = ["signal", "query", "update", "cancel", "terminate", "history"];
+it("resets a run to a workflow task, open or closed, once for each message", async () => {
+  await using engine = await Engine.start(nats.url);
+  const worker = await givenWaiting(engine);
+  const first = await engine.ask("workflow.history", { taskId: "o-1" });
+  await engine.ask("workflow.signal", { taskId: "o-1", name: "poke", input: 5, signalId: "s-1" });
+  worker.result(await worker.nextTask(), answerOf([{ type: "CompleteWorkflow", output: "wrong" }]));
+  expect(await engine.wait("o-1")).toMatchObject({ state: "completed", output: "wrong" });
+  // Nothing but the buckets knows of it then.
+  await engine.restart();
+  await worker.register({ capabilities: ["workflow:order"], maxConcurrentTasks: 10 });
+
+  const messageId = randomUUID();
+  const reset = { messageId, taskId: "o-1", to: "lastWorkflowTask", reason: "a bug" };
+  const { runId } = await engine.ask("workflow.reset", reset);
+  expect(await engine.ask("workflow.reset", reset)).toMatchObject({ taskId: "o-1", runId });
+  expect(await engine.get("o-1")).toMatchObject({ state: "running", run: { runId } });
+  const assigned = await worker.nextTask();
+  expect(activationOf(assigned)).toMatchObject({ runId, from: "start", previousToken: null, queriesOnly: false });
+  expect((activationOf(assigned)["events"] as readonly Json[]).slice(3)).toMatchObject([
+    { eventId: 4, type: "WorkflowExecutionSignaled", signalId: "s-1" },
+    { eventId: 5, type: "WorkflowTaskFailed", baseRunId: first["runId"], newRunId: runId, reason: "a bug" },
+  ]);
+  await engine.restart();
+  await worker.register({ capabilities: ["workflow:order"], maxConcurrentTasks: 10 });
+  worker.result(await worker.nextTask(), answerOf([complete]));
+  expect(await engine.wait("o-1")).toMatchObject({ state: "completed", output: "done", run: { historyLength: 7 } });
+  expect(await engine.ask("workflow.reset", { taskId: "o-1", to: 3 })).toMatchObject({
+    error: { code: "RESET_REFUSED", message: expect.stringContaining("nearest being event 2 and event 6") },
+  });
+  const old = { taskId: "o-1", to: 2, runId: first["runId"] };
+  expect(await engine.ask("workflow.reset", old)).toMatchObject({ error: { code: "RESET_REFUSED" } });
+});
+
+const subjects = ["signal", "query", "update", "cancel", "terminate", "reset", "history"];
 
 it.each(subjects)("refuses workflow.%s of a workflow that nobody knows", async (subject) => {
   await using engine = await Engine.start(nats.url);
-  expect(await engine.ask(`workflow.${subject}`, { taskId: "nobody", name: "x" })).toMatchObject({
+  expect(await engine.ask(`workflow.${subject}`, { taskId: "nobody", name: "x", to: 2 })).toMatchObject({
     error: { code: "NOT_FOUND", details: { taskId: "nobody" } },
   });
 });
@@ -225,7 +299,7 @@ const malformed: readonly (readonly [what: string, body: string, code: string])[
   ["a list for a name", JSON.stringify({ taskId: "o-1", name: [] }), "INVALID_MESSAGE"],
 ];
 
-const nameless = new Set(["cancel", "terminate", "history"]);
+const nameless = new Set(["cancel", "terminate", "reset", "history"]);
 const refusals = subjects.flatMap((subject) =>
   malformed
     .filter(([what]) => !(nameless.has(subject) && what.includes("name")))

@@ -44,6 +44,8 @@ export function lab(
       started.push(run.workflowId);
       return run as never;
     },
+    executeUpdateWithStart: env.executeUpdateWithStart,
+    startUpdateWithStart: env.startUpdateWithStart,
     workflow: (...given: unknown[]) => env.workflow(...(given as [never, never])),
     sleep: (duration) => env.sleep(duration),
     onTask: (type, mock) => env.onTask(type, mock),

@@ -2,6 +2,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 import type { Client } from "../../src/client/client.js";
+import type { UpdateWithStart } from "../../src/client/update-with-start.js";
 import { task, workflow } from "../../src/index.js";
 import type { TestEnvironment } from "../../src/testing/index.js";
 
@@ -50,6 +51,9 @@ const order = workflow(
     ctx.onUpdate("add", async ({ item }) => await Promise.resolve(item.length), { validate: ({ item }) => void item });
     // @ts-expect-error: a wrong output
     ctx.onUpdate("add", ({ item }) => item);
+    ctx.upsertSearchAttributes({ customer: "ann", floors: [1, 2], gone: null });
+    // @ts-expect-error: undefined says neither what it is nor that it is taken away
+    ctx.upsertSearchAttributes({ customer: undefined });
 
     // @ts-expect-error: no length of time
     void ctx.sleep("soon");
@@ -78,7 +82,7 @@ workflow("wrong", { output: Verdict }, async () => await Promise.resolve({ statu
 workflow("wrong", { inputs: z.number() }, async () => await Promise.resolve());
 
 /** Never called: what counts is whether it compiles. */
-async function use(client: Pick<Client, "start" | "workflow">): Promise<void> {
+async function use(client: Pick<Client, "start" | "workflow" | keyof UpdateWithStart>): Promise<void> {
   const run = await client.start(order, { cents: 5 });
   // @ts-expect-error: a wrong input
   await client.start(order, { cents: "5" });
@@ -113,7 +117,26 @@ async function use(client: Pick<Client, "start" | "workflow">): Promise<void> {
   await run.update("remove", { item: "book" });
   expectTypeOf(await client.workflow(order, "w-1").query("state")).toEqualTypeOf<"open" | "paid">();
 
+  const add = { workflowId: "w-1", update: { name: "add", input: { item: "book" } } } as const;
+  const executed = await client.executeUpdateWithStart(order, { cents: 5 }, add);
+  expectTypeOf(executed.output).toEqualTypeOf<number>();
+  expectTypeOf(await executed.run.query("state")).toEqualTypeOf<"open" | "paid">();
+  const begun = await client.startUpdateWithStart(order, { cents: 5 }, { ...add, idConflictPolicy: "useExisting" });
+  expectTypeOf(await begun.update.result()).toEqualTypeOf<number>();
+  // @ts-expect-error: a wrong input of the workflow
+  await client.executeUpdateWithStart(order, { dollars: 5 }, add);
+  // @ts-expect-error: a wrong input of the update
+  await client.executeUpdateWithStart(order, { cents: 5 }, { ...add, update: { name: "add", input: 5 } });
+  // @ts-expect-error: no input of the update
+  await client.executeUpdateWithStart(order, { cents: 5 }, { ...add, update: { name: "add" } });
+  // @ts-expect-error: no such update
+  await client.startUpdateWithStart(order, { cents: 5 }, { ...add, update: { name: "remove", input: {} } });
+  // @ts-expect-error: no id
+  await client.startUpdateWithStart(order, { cents: 5 }, { update: add.update });
+
   const unknown = await client.start("order", { anything: 1 });
+  const loosely = { workflowId: "w-1", update: { name: "anything" } };
+  expectTypeOf((await client.executeUpdateWithStart("order", 1, loosely)).output).toEqualTypeOf<unknown>();
   await unknown.signal("anything", { at: "all" });
   expectTypeOf(await unknown.query("anything")).toEqualTypeOf<unknown>();
   expectTypeOf(await unknown.result()).toEqualTypeOf<unknown>();

@@ -1,5 +1,6 @@
 /** `perdure history`: what happened in a run, in order. `--json` prints what `perdure replay` takes. */
 import type { Command } from "commander";
+import type { HistoryEvent } from "../../protocol/history-event.js";
 import { exitStatus } from "../exit-status.js";
 import { eventText } from "../history-text.js";
 import { printJson, printLines } from "../messages.js";
@@ -10,6 +11,7 @@ import { withClient } from "../with-client.js";
 
 interface HistoryOptions extends FormatOptions {
   readonly run?: string;
+  readonly workflowTasks?: true;
 }
 
 export function addHistory(program: Command): void {
@@ -17,7 +19,8 @@ export function addHistory(program: Command): void {
     .command("history")
     .description("show what happened in a workflow's run, in order")
     .argument("<workflowId>", "the workflow's id")
-    .option("--run <runId>", "which run (default: the one that is open, or the last)");
+    .option("--run <runId>", "which run (default: the one that is open, or the last)")
+    .option("--workflow-tasks", "also the workflow tasks, each of which perdure reset can go back to");
   withFormatOptions(command).action((workflowId: string, options: HistoryOptions, verb: Command) =>
     runVerb(verb, async (settings) => {
       const events = await withClient(settings, (client) =>
@@ -29,7 +32,7 @@ export function addHistory(program: Command): void {
       else {
         printLines(
           events.flatMap((event) => {
-            const text = eventText(event);
+            const text = eventText(event) ?? (options.workflowTasks === undefined ? null : workflowTaskText(event));
             return text === null ? [] : [`${String(event.eventId).padStart(5)}  ${instantText(event.at)}  ${text}`];
           }),
         );
@@ -37,4 +40,8 @@ export function addHistory(program: Command): void {
       return exitStatus.ok;
     }),
   );
+}
+
+function workflowTaskText(event: HistoryEvent): string | null {
+  return event.type === "WorkflowTaskCompleted" ? `workflow task completed by ${event.agentId}` : null;
 }

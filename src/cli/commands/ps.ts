@@ -3,6 +3,8 @@ import { type Command, Option } from "commander";
 import type { TaskList } from "../../client/client.js";
 import { PerdureError } from "../../errors.js";
 import type { Priority } from "../../protocol/priority.js";
+import type { SearchFilter } from "../../protocol/search-attributes.js";
+import { searchTermsOf } from "../../protocol/search-terms.js";
 import type { TaskState, TaskView } from "../../protocol/task-message.js";
 import { taskChangeKey } from "../change-key.js";
 import { parseCount } from "../option-values.js";
@@ -19,6 +21,7 @@ interface PsOptions extends ViewOptions {
   readonly type?: string;
   readonly agent?: string;
   readonly workflow?: string;
+  readonly search?: readonly string[];
   readonly limit: number;
 }
 
@@ -33,6 +36,7 @@ export function addPs(program: Command): void {
   command.option("--type <type>", "only this type");
   command.option("--agent <agentId>", "only tasks of this agent");
   command.option("--workflow <workflowId>", "only tasks that this workflow asked for");
+  command.option("--search <name=value...>", "only workflows with this search attribute; of several, with all of them");
   command.option("--limit <n>", "how many at most, up to 1000", parseCount, LIMIT_DEFAULT);
   withViewOptions(command).action((options: PsOptions, ps: Command) =>
     runVerb(ps, async (settings) => {
@@ -45,13 +49,14 @@ export function addPs(program: Command): void {
   );
 }
 
-function viewOf({ state, type, agent, workflow, limit }: PsOptions): View<TaskList> {
+function viewOf({ state, type, agent, workflow, search, limit }: PsOptions): View<TaskList> {
   const filter = {
     limit,
     ...(state === undefined ? {} : { states: state }),
     ...(type === undefined ? {} : { type }),
     ...(agent === undefined ? {} : { agentId: agent }),
     ...(workflow === undefined ? {} : { workflowId: workflow }),
+    ...(search === undefined ? {} : { searchAttributes: wantedBy(search) }),
   };
   return {
     ask: (client) => client.list(filter),
@@ -60,6 +65,12 @@ function viewOf({ state, type, agent, workflow, limit }: PsOptions): View<TaskLi
     entries: ({ tasks }) => tasks.map((task) => ({ id: task.taskId, json: task, changeKey: taskChangeKey(task) })),
     remark,
   };
+}
+
+function wantedBy(search: readonly string[]): SearchFilter {
+  const terms = searchTermsOf(search);
+  if (terms.ok) return terms.wanted;
+  throw new PerdureError("USAGE", `--search cannot be used: ${terms.message}`);
 }
 
 function remark({ tasks, total }: TaskList): string | undefined {

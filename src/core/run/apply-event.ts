@@ -1,6 +1,7 @@
 /** What one event of a history changes of its run's record. The same when it happens and when the journal is read back. */
 import type { HistoryEvent } from "../../protocol/history-event.js";
 import type { RunRecord } from "../../protocol/run-record.js";
+import { upserted } from "../../protocol/search-attributes.js";
 
 export function applyEvent(run: RunRecord, event: HistoryEvent): void {
   run.lastEventId = event.eventId;
@@ -8,7 +9,7 @@ export function applyEvent(run: RunRecord, event: HistoryEvent): void {
     case "WorkflowExecutionStarted":
       if (event.input !== undefined) run.spec.input = event.input;
       run.memo = { ...event.memo };
-      run.searchAttributes = { ...event.searchAttributes };
+      run.searchAttributes = upserted({}, event.searchAttributes);
       run.spec.metadata = event.metadata;
       return;
     case "WorkflowExecutionSignaled":
@@ -86,19 +87,24 @@ export function applyEvent(run: RunRecord, event: HistoryEvent): void {
       settle(run, run.externals, event.seq);
       return;
     case "UpsertWorkflowSearchAttributes":
-      Object.assign(run.searchAttributes, event.searchAttributes);
+      run.searchAttributes = upserted(run.searchAttributes, event.searchAttributes);
       return;
     case "WorkflowPropertiesModified":
       Object.assign(run.memo, event.memo);
       return;
     case "WorkflowExecutionUpdateAccepted":
       run.updates[event.updateId] = { state: "accepted" };
+      delete run.admitted[event.updateId];
+      return;
+    case "WorkflowExecutionUpdateAdmitted":
+      run.admitted[event.updateId] = { name: event.updateName, input: event.input };
       return;
     case "WorkflowExecutionUpdateCompleted":
       run.updates[event.updateId] = { state: "completed" };
       return;
     // Their record is the history itself.
     case "WorkflowTaskCompleted":
+    case "WorkflowTaskFailed":
     case "PatchRecorded":
       return;
     case "WorkflowExecutionCompleted":

@@ -4,7 +4,7 @@ import type { IdConflictPolicy, IdReusePolicy } from "../../protocol/workflow-op
 import { isSameTask, type Refusal } from "../admission.js";
 
 export type IdVerdict =
-  /** Nothing is started; a signal that came with it is sent. */
+  /** Nothing is started; a signal or an update that came with it is sent. */
   | { readonly kind: "existing" }
   /** The closed one makes way. */
   | { readonly kind: "replace" }
@@ -19,18 +19,17 @@ export interface IdPolicies {
 
 /**
  * @param existing the workflow that has the id, open or ended
- * @param lastRunHadSignal whether the last run of one that has ended was sent the signal of this very request
+ * @param lastRunHeard whether its last run was sent already the signal of this very request, or has taken its update
  */
 export function idVerdict(
   existing: TaskRecord,
   spec: TaskSpec,
   policies: IdPolicies,
-  lastRunHadSignal: boolean,
+  lastRunHeard: boolean,
 ): IdVerdict {
   // Asked again, it is the same request, whatever became of it meanwhile.
-  if (existing.spec.requestId === spec.requestId) return { kind: "existing" };
-  if (!endedStates.has(existing.state)) return ofOpen(existing, spec, policies);
-  return lastRunHadSignal ? { kind: "existing" } : ofClosed(existing, spec, policies);
+  if (existing.spec.requestId === spec.requestId || lastRunHeard) return { kind: "existing" };
+  return endedStates.has(existing.state) ? ofClosed(existing, spec, policies) : ofOpen(existing, spec, policies);
 }
 
 /**
@@ -39,6 +38,10 @@ export function idVerdict(
  */
 export function ownSignalIdOf({ run, requestId }: TaskSpec): string | null {
   return requestId !== undefined && run?.signal?.signalId === requestId ? requestId : null;
+}
+
+function hasMessage({ run }: TaskSpec): boolean {
+  return run?.signal !== undefined || run?.update !== undefined;
 }
 
 function ofOpen(existing: TaskRecord, spec: TaskSpec, { idConflictPolicy, idReusePolicy }: IdPolicies): IdVerdict {
@@ -53,7 +56,7 @@ function ofOpen(existing: TaskRecord, spec: TaskSpec, { idConflictPolicy, idReus
       break;
   }
   // Signal-with-start: an open run is signalled, and what else is said of the start is of no interest.
-  if (spec.run?.signal !== undefined) return { kind: "existing" };
+  if (hasMessage(spec)) return { kind: "existing" };
   if (idReusePolicy !== undefined) return refused(existing, "a run of it is open");
   return isSameTask(existing.spec, spec) ? { kind: "existing" } : refused(existing, "it is a different one");
 }
@@ -72,7 +75,7 @@ function ofClosed(existing: TaskRecord, spec: TaskSpec, { idReusePolicy, idConfl
       break;
   }
   // Temporal's default, for those who use its words; otherwise an id names one thing for as long as it is kept.
-  if (spec.run?.signal !== undefined || idConflictPolicy !== undefined) return { kind: "replace" };
+  if (hasMessage(spec) || idConflictPolicy !== undefined) return { kind: "replace" };
   return isSameTask(existing.spec, spec) ? { kind: "existing" } : refused(existing, "it is a different one");
 }
 

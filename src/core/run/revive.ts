@@ -3,6 +3,7 @@ import type { HistoryEvent } from "../../protocol/history-event.js";
 import type { RunRecord, RunState } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import { applyEvent } from "./apply-event.js";
+import { WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
 import { firstSpec, newRun } from "./run-starts.js";
 
 /** Null where the history is not that of a run of this workflow. */
@@ -10,8 +11,12 @@ export function revivedRun(workflow: TaskRecord, events: readonly HistoryEvent[]
   const [started] = events;
   const { lastRunId } = workflow;
   if (started?.type !== "WorkflowExecutionStarted" || lastRunId === null) return null;
-  const { at, input, memo, searchAttributes, attempt, workflowType } = started;
-  const spec = { ...firstSpec(workflow, lastRunId), workflowType };
+  const { at, input, memo, searchAttributes, attempt, workflowType, priority } = started;
+  const first = firstSpec(workflow, started.firstExecutionRunId);
+  const requiredCapabilities =
+    workflowType === first.workflowType ? first.requiredCapabilities : [`${WORKFLOW_TYPE_PREFIX}${workflowType}`];
+  const runTimeoutMs = started.runTimeoutMs ?? null;
+  const spec = { ...first, workflowType, requiredCapabilities, priority, runTimeoutMs };
   const { record } = newRun({ spec, runId: lastRunId, at, input, memo, searchAttributes, attempt });
   for (const event of events) applyEvent(record, event);
   record.state = workflow.state as RunState;

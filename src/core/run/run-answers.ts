@@ -166,7 +166,11 @@ export class RunAnswers {
       return;
     }
     const eventsBefore = record.lastEventId;
-    const set: RunChange = { answered: { token, agentId, eventId: eventsBefore + seen.length }, closing: false };
+    const set: RunChange = {
+      answered: { token, agentId, eventId: eventsBefore + seen.length },
+      closing: false,
+      ...withoutRejected(record, answer),
+    };
     this.#ledger.runs.commit(run, {
       at,
       events: [...seen, ...outcomes],
@@ -301,6 +305,13 @@ export class RunAnswers {
       this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
     }
   }
+}
+
+/** A rejected update leaves no event that would take it out. */
+function withoutRejected({ admitted }: RunRecord, { commands }: ActivationAnswer): Pick<RunChange, "admitted"> {
+  const rejected = new Set(commands.flatMap((command) => (command.type === "RejectUpdate" ? [command.updateId] : [])));
+  const left = Object.entries(admitted).filter(([updateId]) => !rejected.has(updateId));
+  return left.length === Object.keys(admitted).length ? {} : { admitted: Object.fromEntries(left) };
 }
 
 /** What the code was told when it worked on this, and may have acted on: a replay has to be told the same. */

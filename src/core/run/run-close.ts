@@ -10,6 +10,7 @@ import { completeRetryPolicy, retryDelayMs } from "../../protocol/retry-policy.j
 import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
+import { parentRunOf } from "./parent-run.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
 import type { RunReplies } from "./run-replies.js";
@@ -95,12 +96,7 @@ export class RunClose {
     const { record } = run;
     const { at } = event;
     const { workflowId } = record.spec;
-    const left = leftOver(record);
-    const step: RunEvent = { type: machineEvents[event.type], at };
-    this.#ledger.runs.commit(run, { at, events: [...(options.before ?? []), event], placed: [], step });
-    const activation = this.#inbox.activationOf(record.runId);
-    if (activation !== undefined) this.#ledger.dropTask(activation, at);
-    for (const taskId of left) this.#ledger.addFollowUp({ kind: "release", taskId });
+    this.#end(run, [...(options.before ?? []), event], event, [...tasksOf(record), ...childrenOf(record)]);
     this.#replies.giveUpAccepted(record);
     const { next } = options;
     if (next !== undefined) {
@@ -118,11 +114,23 @@ export class RunClose {
     this.#ledger.commitTask(workflow, workflowEnd(event, workflow, record));
   }
 
+  /** Closes a run in whose place another begins: its children are that one's, or go on by themselves. */
+  cutOff(run: OpenRun, event: NewCloseEvent): void {
+    this.#end(run, [event], event, tasksOf(run.record));
+  }
+
+  #end(run: OpenRun, events: readonly NewHistoryEvent[], { type, at }: NewCloseEvent, left: readonly TaskId[]): void {
+    this.#ledger.runs.commit(run, { at, events, placed: [], step: { type: machineEvents[type], at } });
+    const activation = this.#inbox.activationOf(run.record.runId);
+    if (activation !== undefined) this.#ledger.dropTask(activation, at);
+    for (const taskId of left) this.#ledger.addFollowUp({ kind: "release", taskId });
+  }
+
   /** Tells a parent how its child ended; the report of a child whose parent's run is gone is dropped. */
   report(workflow: TaskRecord, at: number): void {
     const parent = workflow.spec.run?.parent;
     if (parent === undefined) return;
-    const run = this.#ledger.runs.open(parent.workflowId, parent.runId);
+    const run = parentRunOf(this.#ledger.runs, workflow);
     if (run === undefined || run.record.children[parent.seq] === undefined) return;
     const last = this.#ledger.runs.of(workflow.spec.taskId as WorkflowId)?.tail.at(-1);
     const retryState = last?.type === "WorkflowExecutionFailed" ? last.retryState : "retryPolicyNotSet";
@@ -130,12 +138,15 @@ export class RunClose {
   }
 }
 
-/** Tasks and children that a run leaves behind; each is looked at by itself. */
-function leftOver(record: RunRecord): TaskId[] {
-  // Also those whose start waits for its place in the history. One that was not started is not there.
-  const children = Object.values(record.children).map(({ workflowId }) => workflowId);
-  const steps = Object.keys(record.steps).map((seq) => `${record.runId}-s${seq}` as TaskId);
-  return [...Object.values(record.activities).map(({ taskId }) => taskId), ...steps, ...children];
+/** What a run leaves behind; each is looked at by itself. */
+function tasksOf({ runId, activities, steps }: RunRecord): TaskId[] {
+  const stepIds = Object.keys(steps).map((seq) => `${runId}-s${seq}` as TaskId);
+  return [...Object.values(activities).map(({ taskId }) => taskId), ...stepIds];
+}
+
+/** Also those whose start waits for its place in the history. One that was not started is not there. */
+function childrenOf({ children }: RunRecord): TaskId[] {
+  return Object.values(children).map(({ workflowId }) => workflowId);
 }
 
 function workflowEnd(event: NewCloseEvent, workflow: TaskRecord, record: RunRecord): TaskEvent {
@@ -160,7 +171,7 @@ function workflowEnd(event: NewCloseEvent, workflow: TaskRecord, record: RunReco
   }
 }
 
-function childEnd(workflow: TaskRecord, seq: number, retryState: RetryState, at: number): NewHistoryEvent {
+export function childEnd(workflow: TaskRecord, seq: number, retryState: RetryState, at: number): NewHistoryEvent {
   const failure = workflow.failure ?? { type: "UNKNOWN", message: `child ${workflow.spec.taskId} gave no reason` };
   switch (workflow.state) {
     case "completed":
@@ -203,6 +214,7 @@ export function successorOf(
     searchAttributes: change.searchAttributes ?? record.searchAttributes,
     attempt: change.attempt,
     continuedFromRunId: record.runId,
+    abandoned: record.abandoned,
     usage: record.usage,
     ...(change.signals === undefined ? {} : { signals: change.signals }),
     ...(change.notBefore === undefined ? {} : { notBefore: change.notBefore }),

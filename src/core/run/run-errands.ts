@@ -5,10 +5,13 @@
 import type { HistoryEventOf, NewHistoryEvent, ParentRun } from "../../protocol/history-event.js";
 import type { WorkflowId } from "../../protocol/ids.js";
 import { completeRetryPolicy } from "../../protocol/retry-policy.js";
+import type { RunRecord } from "../../protocol/run-record.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import { activitySpec, stepSpec, stepTaskId, WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
+import { hasChild, parentRunOf } from "./parent-run.js";
 import { isClosed, type OpenRun } from "./run-book.js";
+import { childEnd } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
 import { takesSignal } from "./signal-room.js";
 
@@ -44,8 +47,36 @@ export class RunErrands {
         this.#cancel(run, asked, at);
         return;
       default:
+        this.#hearOfChild(run, seq, undefined, at);
         return;
     }
+  }
+
+  /**
+   * A child that has ended when there was no run to tell.
+   * @param stored what the store knows under its id; undefined before that was looked up
+   */
+  #hearOfChild(run: OpenRun, seq: number, stored: TaskRecord | null | undefined, at: number): void {
+    const child = startedChild(run, seq);
+    if (child === null) return;
+    const { spec, runId } = run.record;
+    const task = this.#ledger.tasks.get(child.workflowId) ?? stored;
+    if (task === undefined) {
+      const parent = { workflowId: spec.workflowId, runId, seq };
+      this.#ledger.ask({ kind: "lookUpEnded", taskId: child.workflowId, parent });
+      return;
+    }
+    const hasEnded = task !== null && endedStates.has(task.state);
+    // It tells its end by itself.
+    if (task !== null && !hasEnded && parentRunOf(this.#ledger.runs, task) === run) return;
+    const parent = task?.spec.run?.parent;
+    if (hasEnded && parent?.workflowId === spec.workflowId && parent.seq === seq) {
+      this.#inbox.receive(run, childEnd(task, seq, "retryPolicyNotSet", at), at);
+      return;
+    }
+    const failure = notFound(`how child ${child.workflowId} ended is not kept any more`);
+    const retryState = "nonRetryableFailure";
+    this.#inbox.receive(run, { type: "ChildWorkflowExecutionFailed", at, seq, failure, retryState }, at);
   }
 
   #startChild(run: OpenRun, asked: HistoryEventOf<"StartChildWorkflowExecutionInitiated">, at: number): void {
@@ -64,8 +95,12 @@ export class RunErrands {
   /** What the store knows under the id of a child that is to be started. */
   lookedUp({ workflowId, runId, seq }: ParentRun, ended: TaskRecord | null, at: number): void {
     const run = this.#ledger.runs.open(workflowId, runId);
-    const asked = run?.record.outstanding[seq];
-    if (run === undefined || asked?.type !== "StartChildWorkflowExecutionInitiated") return;
+    if (run === undefined) return;
+    const asked = run.record.outstanding[seq];
+    if (asked?.type !== "StartChildWorkflowExecutionInitiated") {
+      this.#hearOfChild(run, seq, ended, at);
+      return;
+    }
     // It may have been started again meanwhile.
     this.#startChildUnless(run, asked, this.#ledger.tasks.get(asked.workflowId) ?? ended, at);
   }
@@ -126,8 +161,7 @@ export class RunErrands {
   #target(run: OpenRun, workflowId: WorkflowId, childOnly: boolean): OpenRun | undefined {
     const target = this.#ledger.runs.of(workflowId);
     if (target === undefined || isClosed(target.record)) return undefined;
-    const isChild = target.record.spec.parent?.runId === run.record.runId;
-    return childOnly && !isChild ? undefined : target;
+    return childOnly && !hasChild(run.record, target.record) ? undefined : target;
   }
 }
 
@@ -138,6 +172,13 @@ export function mayReplace(
 ): boolean {
   if (!endedStates.has(state as never) || policy === "rejectDuplicate") return false;
   return policy === "allowDuplicate" || state !== "completed";
+}
+
+/** A child that has started and whose end the run has not heard of. */
+function startedChild({ record }: OpenRun, seq: number): RunRecord["children"][string] | null {
+  const child = record.children[seq];
+  const isHeard = record.buffered.some((event) => "seq" in event && event.seq === seq);
+  return child === undefined || child.runId === null || isHeard ? null : child;
 }
 
 const isWorkflow = ({ spec }: TaskRecord): boolean => spec.role?.kind === "workflow";

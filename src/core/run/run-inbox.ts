@@ -75,14 +75,23 @@ export class RunInbox {
 
   ask(run: OpenRun, what: { readonly update: UpdateRequest } | { readonly query: QueryRequest }, at: number): void {
     const { runId } = run.record;
+    if ("update" in what) this.remember(runId, what.update);
+    else this.#of(runId).queries.set(what.query.queryId, what.query);
+    if (!this.isOut(run)) this.wake(run, at);
+  }
+
+  /** An update that goes out with the next activation, which something else calls for. */
+  remember(runId: RunId, update: UpdateRequest): void {
+    this.#of(runId).updates.set(update.updateId, update);
+  }
+
+  #of(runId: RunId): Asked {
     let asked = this.#asked.get(runId);
     if (asked === undefined) {
       asked = { updates: new Map(), queries: new Map() };
       this.#asked.set(runId, asked);
     }
-    if ("update" in what) asked.updates.set(what.update.updateId, what.update);
-    else asked.queries.set(what.query.queryId, what.query);
-    if (!this.isOut(run)) this.wake(run, at);
+    return asked;
   }
 
   askedOf(runId: RunId): { readonly updates: readonly UpdateRequest[]; readonly queries: readonly QueryRequest[] } {

@@ -49,11 +49,14 @@ export class RunReplies {
     this.#inbox.settle(record.runId, { queryIds: left });
   }
 
-  /** Nobody will finish an update that a closed run had accepted. */
-  giveUpAccepted(record: RunRecord): void {
+  /** Nobody will finish an update that a closed run had accepted, unless the run in its place has it. */
+  giveUpAccepted(record: RunRecord, inItsPlace?: RunRecord): void {
     const { runId, spec, updates } = record;
+    const goesOn = (id: string): boolean =>
+      inItsPlace !== undefined && (Object.hasOwn(inItsPlace.updates, id) || Object.hasOwn(inItsPlace.admitted, id));
     for (const [updateId, { state }] of Object.entries(updates)) {
-      if (state === "accepted") this.#reply(record, updateId, unfinishedUpdate(spec.workflowId, runId, updateId));
+      if (state === "accepted" && !goesOn(updateId))
+        this.#reply(record, updateId, unfinishedUpdate(spec.workflowId, runId, updateId));
     }
   }
 

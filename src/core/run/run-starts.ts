@@ -16,6 +16,8 @@ export interface RunStart {
   readonly attempt: number;
   /** When its first activation may go out: of a delayed start, or of a retry. */
   readonly notBefore?: number;
+  /** Of a child that its parent knows nothing of. */
+  readonly abandoned?: boolean;
   /** What the chain has cost so far. */
   readonly usage?: RunRecord["usage"];
   readonly continuedFromRunId?: RunId;
@@ -77,16 +79,24 @@ export function newRun(start: RunStart): { readonly record: RunRecord; readonly 
     externals: {},
     outstanding: {},
     updates: {},
+    admitted: {},
     signalIds: {},
     signalCount: 0,
     buffered: [],
     answered: null,
     stuck: null,
     closing: false,
+    abandoned: start.abandoned ?? false,
     usage: start.usage ?? null,
     closedAt: null,
   };
   return { record, first: [startedEvent(start), ...firstSignals(start)] };
+}
+
+/** Whether all that is in the history of the first run of a chain is what came in: its code has not answered yet. */
+export function answeredNothing({ runId, spec, lastEventId, signalCount, cancelRequested }: RunRecord): boolean {
+  const cameIn = 1 + signalCount + (cancelRequested ? 1 : 0);
+  return runId === spec.firstExecutionRunId && lastEventId === cameIn;
 }
 
 function firstSignals({ runId, at, signals = [] }: RunStart): NewHistoryEvent[] {

@@ -10,6 +10,7 @@ import type { FollowUp } from "../follow-ups.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { activityEnd, stepEnd } from "./member-ends.js";
+import { parentRunOf } from "./parent-run.js";
 import { revivedRun } from "./revive.js";
 import { newRunId, RunAnswers } from "./run-answers.js";
 import { isClosed, type OpenRun } from "./run-book.js";
@@ -19,7 +20,8 @@ import { RunErrands } from "./run-errands.js";
 import { RunInbox } from "./run-inbox.js";
 import { RunReplies } from "./run-replies.js";
 import { RunRequests } from "./run-requests.js";
-import { firstSpec, newRun } from "./run-starts.js";
+import { RunReset } from "./run-reset.js";
+import { answeredNothing, firstSpec, newRun } from "./run-starts.js";
 
 export class Workflows {
   readonly #ledger: Ledger;
@@ -30,6 +32,7 @@ export class Workflows {
   readonly #errands: RunErrands;
   readonly dispatch: RunDispatch;
   readonly requests: RunRequests;
+  readonly resets: RunReset;
 
   constructor(ledger: Ledger, chance: Chance) {
     this.#ledger = ledger;
@@ -40,6 +43,7 @@ export class Workflows {
     this.#answers = new RunAnswers(ledger, this.#inbox, replies, this.#close, chance);
     this.dispatch = new RunDispatch(ledger.runs, this.#inbox);
     this.requests = new RunRequests(ledger, this.#inbox, this.#close);
+    this.resets = new RunReset(ledger, this.#inbox, this.#close, replies, chance);
     this.#errands = new RunErrands(ledger, this.#inbox, (run, at) => this.requests.cancel(run, at));
     ledger.onRunTask = {
       opened: (record, at) => this.#open(record, at),
@@ -51,20 +55,16 @@ export class Workflows {
   resume(at: number): void {
     for (const run of this.#ledger.runs.all()) {
       const { record } = run;
-      const { workflowId } = record.spec;
       if (isClosed(record)) continue;
-      for (const seq of Object.keys(record.outstanding)) {
-        this.#ledger.addFollowUp({ kind: "carryOut", workflowId, runId: record.runId, seq: Number(seq) });
-      }
-      for (const { taskId, cancelRequested } of Object.values(record.activities)) {
-        if (cancelRequested) this.#ledger.addFollowUp({ kind: "release", taskId });
-      }
+      this.resets.takeUp(run);
       const unseen = record.lastEventId > (record.answered?.eventId ?? 0) || record.buffered.length > 0;
       if (unseen) this.#inbox.wake(run, at);
+      const workflow = this.#ledger.tasks.get(record.spec.workflowId);
+      if (workflow !== undefined && answeredNothing(record)) this.#askFirst(run, workflow, at);
     }
-    for (const { spec, state } of this.#ledger.tasks.values()) {
-      if (!endedStates.has(state) && this.#isLeftOver(spec)) {
-        this.#ledger.addFollowUp({ kind: "release", taskId: spec.taskId });
+    for (const task of this.#ledger.tasks.values()) {
+      if (!endedStates.has(task.state) && this.#isLeftOver(task)) {
+        this.#ledger.addFollowUp({ kind: "release", taskId: task.spec.taskId });
       }
     }
   }
@@ -168,7 +168,15 @@ export class Workflows {
       ...(startDelayMs === undefined ? {} : { notBefore: at + startDelayMs }),
       ...(signal === undefined ? {} : { signals: [{ ...signal, signalName: signal.name }] }),
     });
-    this.#inbox.wake(this.#ledger.runs.start(record, first, at), at);
+    const run = this.#ledger.runs.start(record, first, at);
+    this.#inbox.wake(run, at);
+    this.#askFirst(run, workflow, at);
+  }
+
+  /** The update of an update-with-start, which the first activation brings along. */
+  #askFirst(run: OpenRun, { spec }: TaskRecord, at: number): void {
+    const { update } = spec.run ?? {};
+    if (update !== undefined) this.#inbox.ask(run, { update }, at);
   }
 
   /** A task of a run ended: the run hears of it in the same decision. */
@@ -234,7 +242,7 @@ export class Workflows {
       if (this.#ledger.tasks.has(task.spec.taskId)) this.#ledger.dropTask(task, at);
     } else if (role?.kind === "activity") {
       this.#ledger.commitTask(task, { type: "CancelRequested", at });
-    } else if (role?.kind === "workflow" && run?.parent !== undefined && this.#isLeftOver(task.spec)) {
+    } else if (role?.kind === "workflow" && run?.parent !== undefined && this.#isLeftOver(task)) {
       const child = this.#ledger.runs.of(task.spec.taskId as WorkflowId);
       if (child === undefined || isClosed(child.record)) return;
       const { workflowId } = run.parent;
@@ -247,13 +255,15 @@ export class Workflows {
   }
 
   /** Whether a task's run, or a child's parent, is no more, or has given it up. */
-  #isLeftOver({ role, run }: TaskRecord["spec"]): boolean {
+  #isLeftOver(task: TaskRecord): boolean {
+    const { role, run } = task.spec;
     if (role === undefined) return false;
     if (role.kind !== "workflow") {
       const of = this.#ledger.runs.open(role.workflowId, role.runId);
       return of === undefined || (role.kind === "step" && of.record.steps[role.seq ?? 0] === undefined);
     }
     if (run?.parent === undefined || run.parentClosePolicy === "abandon") return false;
-    return this.#ledger.runs.open(run.parent.workflowId, run.parent.runId) === undefined;
+    const isAbandoned = this.#ledger.runs.of(role.workflowId)?.record.abandoned === true;
+    return !isAbandoned && parentRunOf(this.#ledger.runs, task) === undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Command } from "../../../src/protocol/command.js";
 import { taskId } from "../../support/given.js";
 import type { Submission } from "../engine.js";
 import { complete, fail, Scripted, timer } from "./scripted.js";
@@ -237,6 +238,7 @@ interface IdCase {
   readonly outcome: "same" | "new" | "refused";
 }
 const signal = { name: "poke" };
+const update = { name: "change" };
 const idCases: readonly IdCase[] = [
   { sentence: "the same again is the same", before: "open", change: {}, outcome: "same" },
   { sentence: "another is refused", before: "open", change: { input: 2 }, outcome: "refused" },
@@ -267,6 +269,20 @@ const idCases: readonly IdCase[] = [
   { sentence: "rejectDuplicate", before: "failed", change: { idReusePolicy: "rejectDuplicate" }, outcome: "refused" },
   { sentence: "signal-with-start", before: "open", change: { signal, input: 2 }, outcome: "same" },
   { sentence: "signal-with-start", before: "completed", change: { signal, input: 2 }, outcome: "new" },
+  { sentence: "update-with-start", before: "open", change: { update, input: 2 }, outcome: "same" },
+  { sentence: "update-with-start", before: "completed", change: { update, input: 2 }, outcome: "new" },
+  {
+    sentence: "update-with-start under fail",
+    before: "open",
+    change: { update, idConflictPolicy: "fail" },
+    outcome: "refused",
+  },
+  {
+    sentence: "update-with-start under rejectDuplicate",
+    before: "completed",
+    change: { update, idReusePolicy: "rejectDuplicate" },
+    outcome: "refused",
+  },
 ];
 
 it.each(idCases)("id of an $before run, $sentence: $outcome", ({ before, change, outcome }) => {
@@ -295,10 +311,74 @@ it("refuses a signal-with-start whose signal is refused", () => {
   expect(engine.start("o-1", { signal })).toMatchObject({ ok: false, refusal: { code: "QUEUE_FULL" } });
 });
 
-it.each(["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal"] as const)(
+it("starts a run and asks it for the update in one decision, and answers it again whatever the policies say", () => {
+  const engine = Scripted.withWorker();
+  const start = (policies: object) => engine.start("o-1", { update: { ...update, updateId: "u-1" }, ...policies });
+  const decisions = engine.decisions.length;
+  expect(start({}).ok).toBe(true);
+  expect(engine.decisions.slice(decisions).filter(({ facts }) => facts.length > 0)).toHaveLength(2);
+  expect(engine.activation("o-1")).toMatchObject({ lastEventId: 1, updates: [{ updateId: "u-1", name: "change" }] });
+  const { runId } = engine.run("o-1");
+  engine.answer("o-1", [{ type: "AcceptUpdate", updateId: "u-1" }, timer(1, 1_000)]);
+  expect([start({ idConflictPolicy: "fail" }).ok, start({ idConflictPolicy: "terminateExisting" }).ok]).toEqual([
+    true,
+    true,
+  ]);
+  engine.terminate("o-1");
+  expect(start({ idReusePolicy: "allowDuplicate" }).ok).toBe(true);
+  expect(engine.run("o-1").runId).toBe(runId);
+});
+
+it.each<[string, Submission | Submission[]]>([
+  ["in a batch", [{ taskId: "o-2", type: "workflow:order", update }]],
+  ["with a signal", { taskId: "o-2", type: "workflow:order", update, signal }],
+  ["with dependencies", { taskId: "o-2", type: "workflow:order", update, dependencies: ["o-1"] }],
+])("refuses an update-with-start %s", (_, submission) => {
+  expect(givenWaiting().submit(submission)).toMatchObject({
+    ok: false,
+    refusal: { code: "INVALID_MESSAGE", details: { taskId: "o-2", field: "update" } },
+  });
+});
+
+it.each<[Record<string, string | number | boolean>, string[]]>([
+  [{ customer: "ann" }, ["o-3", "o-2", "o-1"]],
+  [{ customer: "ann", floor: 3 }, ["o-2"]],
+  [{ floor: "3" }, []],
+  [{ urgent: true }, ["o-2"]],
+  [{ tags: "red" }, ["o-2", "o-1"]],
+  [{ tags: "re" }, []],
+  [{ gone: "x" }, []],
+  [{ constructor: "ann" }, []],
+])(
+  "lists the workflows with search attributes %j: what they were started with, and what they said since",
+  (wanted, ids) => {
+    const engine = Scripted.withWorker();
+    engine.submit({ taskId: "t-1", type: "ocr" });
+    engine.start("o-1", { searchAttributes: { customer: "ann", tags: ["red", "blue"], gone: "x", floor: [] } });
+    engine.start("o-2", { searchAttributes: { customer: "bo", urgent: true } });
+    engine.start("o-3", { searchAttributes: { customer: "ann", constructor: null }, dependencies: ["t-1"] });
+    const upsert = (searchAttributes: Record<string, unknown>): Command => ({
+      type: "UpsertSearchAttributes",
+      searchAttributes: searchAttributes as never,
+    });
+    engine.answer("o-1", [upsert({ gone: null }), complete()]);
+    engine.answer("o-2", [upsert({ customer: "ann", floor: 3, tags: "red" }), timer(1, 1_000)]);
+    const { tasks, total } = engine.core.list({ searchAttributes: wanted }, 100, engine.now);
+    expect([tasks.map((task) => task.taskId), total]).toEqual([ids, ids.length]);
+  },
+);
+
+it.each(["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signal", "update"] as const)(
   "refuses %s on a task that is no workflow",
   (field) => {
-    const value = { idReusePolicy: "allowDuplicate", idConflictPolicy: "fail", memo: {}, searchAttributes: {}, signal };
+    const value = {
+      idReusePolicy: "allowDuplicate",
+      idConflictPolicy: "fail",
+      memo: {},
+      searchAttributes: {},
+      signal,
+      update,
+    };
     const started = new Scripted().start("t-1", { type: "ocr", [field]: value[field] });
     expect(started).toMatchObject({ ok: false, refusal: { code: "INVALID_MESSAGE", details: { field } } });
   },

@@ -107,6 +107,13 @@ const acts = {
   terminate(engine: Scripted, [a = 0]: readonly number[]) {
     engine.terminate(pick(workflows(engine), a) ?? "nobody");
   },
+  reset(engine: Scripted, [a = 0, b = 0, c = 0]: readonly number[]) {
+    const id = pick(workflows(engine), a);
+    if (id === undefined) return;
+    const ends = engine.events(id).filter(({ type }) => type === "WorkflowTaskCompleted");
+    const to = pick(ends, b)?.eventId ?? "lastWorkflowTask";
+    engine.reset(id, { to, reapply: pick(["all", "signals", "updates", "none"] as const, c) ?? "all" });
+  },
   result(engine: Scripted, [a = 0, b = 0]: readonly number[]) {
     const held = [...engine.core.ledger.tasks.values()].filter(
       ({ spec, token }) => token !== null && (spec.role?.kind === "activity" || spec.role?.kind === "step"),
@@ -292,4 +299,22 @@ it("brings every run to its one end, whichever decision was the last one on disk
     }),
     { numRuns: 200 },
   );
+});
+
+it("brings the update of a start to the code after a change of leaders, until that has answered for the first time", () => {
+  const before = Scripted.withWorker();
+  before.start("o-1", { update: { name: "change", updateId: "u-1" } });
+  before.signal("o-1", "go");
+  const updatesAfter = (facts: readonly Fact[]) => {
+    const successor = new Scripted({ ledger: restored(facts), now: before.now + 1 });
+    successor.core.resume(successor.now);
+    successor.register("k-w", { ...WORKER, instanceId: "next" });
+    successor.core.place(successor.now);
+    return successor.activation("o-1")?.updates;
+  };
+  expect(updatesAfter(before.facts)).toMatchObject([{ updateId: "u-1", name: "change" }]);
+  // A rejected one leaves no trace, and must not be decided on anew.
+  const failure = { type: "Error", message: "no" };
+  before.answer("o-1", [{ type: "RejectUpdate", updateId: "u-1", failure }, timer(1, 1_000)]);
+  expect(updatesAfter(before.facts)).toEqual([]);
 });

@@ -1,5 +1,6 @@
 /** Runs of workflows whose worker is a script: its answers are data, and nothing is replayed. */
 
+import type { ResetRequest } from "../../../src/core/run/reset-plan.js";
 import type { OpenRun } from "../../../src/core/run/run-book.js";
 import type { Asked } from "../../../src/core/run/run-requests.js";
 import type { AskedOutcome } from "../../../src/machines/effect.js";
@@ -98,6 +99,19 @@ export class Scripted extends Engine {
 
   update(id: string, updateId: string) {
     const outcome = this.core.update(taskId(id), { updateId, name: "change" }, this.now);
+    this.core.place(this.now);
+    return outcome;
+  }
+
+  /** To before the last workflow task, unless told otherwise. */
+  reset(id: string, request: Partial<ResetRequest> = {}) {
+    this.#messages += 1;
+    const outcome = this.core.reset(
+      this.task(id),
+      { runId: this.run(id).runId, events: this.events(id) },
+      { requestId: `reset-${this.#messages}`, to: "lastWorkflowTask", reason: "a bug", reapply: "all", ...request },
+      this.now,
+    );
     this.core.place(this.now);
     return outcome;
   }
