@@ -108,13 +108,13 @@ describe("ids", () => {
     await untilHolds(`${offers} are offered`, ask, (found) => found.join() === offers.join());
   });
 
-  it("are none where no server answers, within a second and without a word", async () => {
+  it("are none where no server answers, soon and without a word", async () => {
     const startedAt = performance.now();
     // An address of documentation (RFC 5737): packets to it vanish.
     const { status, stdout, stderr } = await perdure(["ids", "task", "--server", "nats://192.0.2.1:4222"]);
 
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
     expect(await offered("perdure show t-", { NATS_URL: "nats://127.0.0.1:1" })).toEqual([]);
   });
 });

