@@ -1,5 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { LongFirstSequencer } from "./test/support/long-first-sequencer.js";
+
+/** By folder, so that a new file goes where its neighbours are; a demo is processes. */
+const inOneProcess = [
+  ...["agent", "bridges", "checker", "client", "core", "docs", "doctor", "histories", "http", "jetstream", "machines"],
+  ...["orchestrator", "protocol", "replay", "scenarios", "scheduler", "security", "simulation", "testing", "wire"],
+  ...["workflow", "workflows/dependency-audit"],
+].map((folder) => `test/${folder}/**/!(demo).test.ts`);
 
 export default defineConfig({
   resolve: {
@@ -11,9 +19,14 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      // To start a process and import the engine into it costs most of a second of processor time, a quarter of a run
+      // when each file does it. The leak check holds each file for itself in either case.
+      { extends: true, test: { name: "shared", isolate: false, include: inOneProcess } },
+      // Who owns processes of ours, and changes what belongs to its own, has one for itself.
+      { extends: true, test: { name: "alone", include: ["test/**/*.test.ts"], exclude: inOneProcess } },
+    ],
     setupFiles: ["test/support/leak-check.ts"],
-    // A test file owns real child processes, so each gets a process of its own.
     pool: "forks",
     // On two cores: most files wait for processes and clocks about as long as they compute.
     maxWorkers: 3,
@@ -22,7 +35,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
     // An order that only works as written hides shared state. Vitest prints the seed; --sequence.seed repeats it.
-    sequence: { shuffle: { files: true, tests: true } },
+    sequence: { shuffle: { files: true, tests: true }, sequencer: LongFirstSequencer },
     globals: false,
     allowOnly: false,
     passWithNoTests: false,

@@ -24,8 +24,9 @@ export const rulesOfWork: readonly Rule[] = [
     check: async ({ played, options }) => {
       played.conduct = { ...played.conduct, result: "ignore" };
       const attempt = played.assign(options.input);
-      const said = await within(QUICK_TASK_MS + HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[1]);
-      if (said === null) return `${played.resultsOf(attempt).length} result, although no acknowledgement came`;
+      if ((await played.result(attempt, QUICK_TASK_MS)) === null) return "no result";
+      const said = await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[1]);
+      if (said === null) return "1 result, although no acknowledgement came";
       played.conduct = { ...played.conduct, result: "refuse" };
       const count = played.resultsOf(attempt).length;
       const refused = await within(HAND_IN_AGAIN_MS, () => played.resultsOf(attempt)[count]);
