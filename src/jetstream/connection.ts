@@ -1,5 +1,4 @@
 import {
-  connect as connectNats,
   createInbox,
   type Msg,
   type NatsConnection,
@@ -12,6 +11,7 @@ import { type Logger, SampledLog } from "../logger.js";
 import { ConnectTimeout, connectError } from "./connect-error.js";
 import { closedError, noRespondersError, permissionError, publishError } from "./connection-error.js";
 import { addressesOf, type ConnectionOptions, libraryOptionsFor } from "./connection-options.js";
+import { connectNats } from "./gathering-transport.js";
 import { InboundMessage } from "./inbound-message.js";
 import { rememberNats } from "./nats-of.js";
 import { PendingReplies } from "./pending-replies.js";
