@@ -31,8 +31,8 @@ export default defineConfig({
     // On two cores: most files wait for processes and clocks about as long as they compute.
     maxWorkers: 3,
     // Starting a real nats-server and killing real processes takes seconds on a loaded machine.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     teardownTimeout: 10_000,
     // An order that only works as written hides shared state. Vitest prints the seed; --sequence.seed repeats it.
     sequence: { shuffle: { files: true, tests: true }, sequencer: LongFirstSequencer },

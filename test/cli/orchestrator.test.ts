@@ -17,7 +17,7 @@ const start = (namespace: string, ...args: readonly string[]): Running =>
   startPerdure(["orchestrator", "--server", nats.url, "--namespace", namespace, ...args]);
 
 const ready = (running: Running): Promise<string> =>
-  untilSome("it is ready", () => running.lines[0], { deadlineMs: 20_000 });
+  untilSome("it is ready", () => running.lines[0], { deadlineMs: 40_000 });
 
 const log = (running: Running): readonly Record<string, unknown>[] =>
   running

@@ -43,7 +43,7 @@ export class Child {
       `the process says ${word}`,
       () => ({ said: this.said, end: this.#end }),
       ({ said, end }) => said.includes(word) || end !== null,
-      { deadlineMs: 20_000 },
+      { deadlineMs: 40_000 },
     );
     if (!seen.said.includes(word)) throw new Error(`it ended of ${seen.end} and said ${JSON.stringify(seen.said)}`);
   }
@@ -80,7 +80,7 @@ export class Child {
   /** Asks it to end in order, and waits until it has. */
   async stop(): Promise<void> {
     this.#process.kill("SIGTERM");
-    await untilSome("the process ends", () => this.#end, { deadlineMs: 20_000 });
+    await untilSome("the process ends", () => this.#end, { deadlineMs: 40_000 });
   }
 }
 

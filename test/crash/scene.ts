@@ -172,7 +172,7 @@ export class Scene {
       `task ${taskId} ends`,
       () => this.#askTask(this.subjects.taskWait, { taskId, timeoutMs: 500 }),
       ({ state }) => endedStates.has(state),
-      { deadlineMs: 20_000 },
+      { deadlineMs: 40_000 },
     );
   }
 
@@ -225,7 +225,7 @@ export class Scene {
   }
 
   #untilAnswered<T>(what: string, ask: () => Promise<T>): Promise<T> {
-    return untilHolds(what, ask, () => true, { deadlineMs: 20_000 });
+    return untilHolds(what, ask, () => true, { deadlineMs: 40_000 });
   }
 }
 

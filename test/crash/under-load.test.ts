@@ -106,7 +106,7 @@ async function givenWork(scene: Scene): Promise<Work> {
 /** So that each crash falls into work, and is survived before the next. */
 async function untilMoreEnded(work: Work): Promise<void> {
   const enough = work.ends.size + 20;
-  await until("work goes on", () => work.ends.size >= enough, { deadlineMs: 20_000 });
+  await until("work goes on", () => work.ends.size >= enough, { deadlineMs: 40_000 });
 }
 
 async function expectEachEndedOnce(scene: Scene, work: Work): Promise<void> {

@@ -194,7 +194,7 @@ test("a deleted stream ends the reading with its name", async () => {
   const { failures } = startReading(given, null);
   const { streams } = await managerOf(given.connection);
   await streams.delete(given.stream);
-  await until("the reader has failed", () => failures.length === 1, { deadlineMs: 20_000 });
+  await until("the reader has failed", () => failures.length === 1, { deadlineMs: 40_000 });
   expect(failures[0]).toMatchObject({ code: "STORAGE_UNAVAILABLE", message: expect.stringContaining(given.stream) });
 });
 

@@ -3,11 +3,11 @@
  * waits for.
  */
 export interface UntilOptions {
-  /** Default 10 s: what a loaded machine may take for something that takes milliseconds on an idle one. */
+  /** Default 20 s: what a loaded machine may take for something that takes milliseconds on an idle one. */
   readonly deadlineMs?: number;
 }
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 20_000;
 const POLL_INTERVAL_MS = 5;
 
 /**

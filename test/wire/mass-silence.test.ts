@@ -80,7 +80,7 @@ it("holds agents that are connected and fall silent all at once, says so, and gi
   });
   expect(await engine.orchestrator.metrics()).toMatch(/^perdure_agents_held\{.*\} 3$/m);
 
-  for (let index = 0; index < 3; index += 1) idle.complete(await idle.takeTask({ deadlineMs: 20_000 }), "done");
+  for (let index = 0; index < 3; index += 1) idle.complete(await idle.takeTask({ deadlineMs: 40_000 }), "done");
   const ends = await Promise.all(["t-k-1", "t-k-2", "t-k-3"].map((taskId) => engine.wait(taskId)));
   expect(ends.map(({ state, attempt }) => [state, attempt])).toEqual(Array(3).fill(["completed", 2]));
   const losses = engine.eventsLike("AGENT_LOST").map(({ timestamp }: Json) => Number(timestamp));

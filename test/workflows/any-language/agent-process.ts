@@ -65,7 +65,7 @@ export class AgentProcess {
       `agent ${this.agentId} is registered for the ${times}. time`,
       () => ({ printed: this.#printed, hasEnded: this.#process.exitCode !== null }),
       ({ printed, hasEnded }) => hasEnded || printed.split(`registered ${this.agentId}\n`).length > times,
-      { deadlineMs: 20_000 },
+      { deadlineMs: 40_000 },
     );
     if (seen.hasEnded) throw new Error(`agent ${this.agentId} ended: ${seen.printed}`);
   }
@@ -80,7 +80,7 @@ export class AgentProcess {
       `agent ${this.agentId} ends`,
       () => ({ code: this.#process.exitCode, signal: this.#process.signalCode, printed: this.#printed }),
       ({ code, signal }) => code !== null || signal !== null,
-      { deadlineMs: 20_000 },
+      { deadlineMs: 40_000 },
     );
     await this.#ended;
     return this.#process.exitCode;

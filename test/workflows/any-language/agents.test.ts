@@ -198,7 +198,7 @@ describe.each([python, shell])("the agent in $name", (language) => {
     await using system = await System.start(nats);
     const agent = await system.agent(language, "k-1");
     agent.send("SIGSTOP");
-    await until("it is lost", async () => (await system.stateOf("k-1")) === "lost", { deadlineMs: 20_000 });
+    await until("it is lost", async () => (await system.stateOf("k-1")) === "lost", { deadlineMs: 40_000 });
     agent.send("SIGCONT");
     await agent.registered(2);
     expect(agent.printed).toContain("registered as incarnation 2");

@@ -59,7 +59,7 @@ function start(environment: Readonly<Record<string, string>>, of = script): Knig
 
 /** Resolves with its health URL when it takes tasks. */
 async function ready({ lines }: KnightProcess): Promise<string> {
-  const line = await untilSome("it is ready", () => lines()[0], { deadlineMs: 20_000 });
+  const line = await untilSome("it is ready", () => lines()[0], { deadlineMs: 40_000 });
   return line.split(" ")[2] ?? "";
 }
 

@@ -335,7 +335,7 @@ it("makes its consumer again where it was deleted", async () => {
   await setUpStreams(raw);
 
   const taskId = await dispatcher.dispatch("security");
-  const result = await untilSome("it is done", () => dispatcher.resultsOf(taskId)[0], { deadlineMs: 20_000 });
+  const result = await untilSome("it is done", () => dispatcher.resultsOf(taskId)[0], { deadlineMs: 40_000 });
 
   expect(result).toMatchObject({ success: true });
 });
@@ -349,7 +349,7 @@ it("tells over HTTP how it is, and makes the stream of results again where only 
   await until("one is in hand", () => knight.health.report().tasks.running === 1);
 
   const report = async () => (await (await fetch(knight.health.url)).json()) as { consumer: { pending: number } };
-  await untilHolds("the lag is read", report, ({ consumer }) => consumer.pending === 2, { deadlineMs: 20_000 });
+  await untilHolds("the lag is read", report, ({ consumer }) => consumer.pending === 2, { deadlineMs: 40_000 });
   const response = await fetch(knight.health.url);
 
   expect(response.status).toBe(200);

@@ -92,7 +92,7 @@ it("consolidates every event once although workers are killed", { timeout: 60_00
     "every event is acknowledged",
     () => platform.fleet.lag(stream, consumer),
     ({ pending, ackPending }) => pending === 0 && ackPending === 0,
-    { deadlineMs: 20_000 },
+    { deadlineMs: 40_000 },
   );
   const records = await Promise.all(ids.map((eventId) => memory(`m-${eventId}`)));
   const ended = once(second, "exit");
