@@ -16,18 +16,13 @@ export {
   type WaitOptions,
 } from "./client/client.js";
 export type { ClientOptions } from "./client/client-options.js";
-export {
-  QueryFailedError,
-  type ResetOptions,
-  type RunHandle,
-  type StartOptions,
-  UpdateFailedError,
-  type UpdateHandle,
-} from "./client/run-handle.js";
+export { QueryFailedError, UpdateFailedError } from "./client/message-failed.js";
+export type { ResetOptions, RunHandle, UpdateHandle } from "./client/run-handle.js";
 export type { NewTask } from "./client/submission.js";
 export type { SystemEvent } from "./client/system-events.js";
 export { type EndedTask, type EndedTaskState, TaskFailedError } from "./client/task-outcome.js";
 export type { UpdateWithStartOptions } from "./client/update-with-start.js";
+export type { StartOptions } from "./client/workflow-start.js";
 export { PerdureError } from "./errors.js";
 export type { ConnectionOptions, TlsOptions } from "./jetstream/connection-options.js";
 export { defineTopology, type TopologyDeclaration } from "./jetstream/define-topology.js";
@@ -36,6 +31,7 @@ export type { ErrorCode } from "./protocol/error-code.js";
 export type { Failure, Usage } from "./protocol/failure.js";
 export type { HistoryEvent } from "./protocol/history-event.js";
 export type { TaskState, TaskView } from "./protocol/task-message.js";
+export type { Duration } from "./protocol/time.js";
 export type {
   BucketDeclaration,
   ConsumerDeclaration,

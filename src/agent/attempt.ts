@@ -97,6 +97,11 @@ export class Attempt {
     this.#progress.report(progress);
   }
 
+  /** Ahead of an end that may be followed by another attempt. */
+  flushProgress(): void {
+    this.#progress?.flush();
+  }
+
   addUsage(usage: Usage): void {
     const before = this.#usage;
     this.#usage = before === undefined ? usage : { ...addAmounts(before, usage), model: usage.model };

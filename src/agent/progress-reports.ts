@@ -21,6 +21,13 @@ export class ProgressReports {
     this.#timer = setTimeout(() => this.#sendWaiting(), PROGRESS_INTERVAL_MS);
   }
 
+  /** A value still waiting is sent: the next attempt goes on from there. */
+  flush(): void {
+    const waiting = this.#waiting;
+    this.stop();
+    if (waiting !== null) this.#send(waiting.progress);
+  }
+
   /** A value still waiting is dropped: the result says more. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);

@@ -2,7 +2,8 @@
  * Registers the agent, again and again until an orchestrator confirms it: there may be none yet.
  *
  * The reply to the request is what counts. A confirmation on the status subject shows that the message arrived, but it
- * names no process, and another one may be registering under the same id; so it is used only where no reply follows.
+ * names no process, and another one may be registering under the same id, whose tasks both would run; so it is used only
+ * where no reply follows, time and again.
  */
 import { randomUUID } from "node:crypto";
 import { PerdureError } from "../errors.js";
@@ -20,6 +21,8 @@ const RETRY_DELAY_MS_MAX = 5_000;
 const REPLY_TIMEOUT_MS = 2_000;
 /** After a confirmation on the status subject. */
 const REPLY_GRACE_MS = 250;
+/** A reply is lost with an orchestrator that was paused; so many in a row, and there are none to be had. */
+const REPLIES_MISSED_MAX = 2;
 
 export interface RegistrarOptions {
   readonly connection: Connection;
@@ -41,6 +44,8 @@ export class Registrar {
   /** Present while a registration is under way. */
   #round: AbortController | null = null;
   #confirmedOnStatus: AgentOrder | null = null;
+  /** Confirmations on the status subject that no reply followed, since the registration began. */
+  #repliesMissed = 0;
   #graceTimer: NodeJS.Timeout | null = null;
   #asking: AbortController | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
@@ -58,6 +63,7 @@ export class Registrar {
   register(): void {
     this.stop();
     this.#retryDelayMs = RETRY_DELAY_MS_MIN;
+    this.#repliesMissed = 0;
     this.#round = new AbortController();
     void this.#try(this.#round.signal);
   }
@@ -116,7 +122,12 @@ export class Registrar {
     } catch (error) {
       if (error instanceof PerdureError && error.code === "PERMISSION_DENIED") return { kind: "refused", error };
       const order = this.#confirmedOnStatus;
-      return order === null ? { kind: "none", error } : { kind: "confirmed", order };
+      if (order === null) return { kind: "none", error };
+      this.#repliesMissed += 1;
+      if (this.#repliesMissed > REPLIES_MISSED_MAX) return { kind: "confirmed", order };
+      this.#confirmedOnStatus = null;
+      this.#graceTimer = null;
+      return { kind: "none", error };
     }
   }
 }

@@ -177,6 +177,7 @@ export class TaskRunner {
   /** Hands back whatever still runs; what it comes to later is of no interest. */
   handBackRest(): void {
     for (const attempt of this.#running.values()) {
+      attempt.flushProgress();
       attempt.settle();
       this.#options.handedBack.add(attempt.assignment);
     }
@@ -271,6 +272,7 @@ export class TaskRunner {
     // Gone from the list: it was handed back, or the agent has ended.
     if (!this.#running.delete(token)) return;
     if (attempt.stopped === null) this.#occupied -= 1;
+    if (settlement === "threw") attempt.flushProgress();
     attempt.settle();
     this.#conclude(attempt, settlement, value);
     if (this.#running.size === 0) this.#announceIdle();

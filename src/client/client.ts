@@ -30,12 +30,13 @@ import type { AnyWorkflow } from "../workflow/definition.js";
 import type { InputOf } from "../workflow/standard-schema.js";
 import type { ClientOptions } from "./client-options.js";
 import { askUntilAnswered } from "./idempotent-request.js";
-import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, startOf } from "./run-handle.js";
+import { type RunHandle, type RunHandleParts, runHandle } from "./run-handle.js";
 import { encodeSubmission, type NewTask, type Submission } from "./submission.js";
 import { eventsOf, listenToEvents, type SystemEvent } from "./system-events.js";
 import { type EndedTask, isEnded, outputOf } from "./task-outcome.js";
 import { type UpdateWithStart, updateWithStart } from "./update-with-start.js";
 import { notEnded, waitForTask } from "./wait-for-task.js";
+import { type StartOptions, startOf } from "./workflow-start.js";
 
 export interface AskOptions {
   /** How long to ask. Default: the client's `requestTimeoutMs`. */

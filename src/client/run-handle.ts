@@ -1,13 +1,9 @@
 /** Workflows as a client sees them: started, asked, signalled, with the types of their definitions. */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import { PerdureError } from "../errors.js";
-import type { Failure } from "../protocol/failure.js";
 import type { HistoryEvent } from "../protocol/history-event.js";
-import type { RetryPolicyInput } from "../protocol/retry-policy.js";
 import type { Subjects } from "../protocol/subjects.js";
 import type { TaskView } from "../protocol/task-message.js";
-import { type Duration, durationMs } from "../protocol/time.js";
 import {
   type ResetPoint,
   type ResetReapply,
@@ -18,35 +14,11 @@ import {
   WorkflowUpdateReply,
 } from "../protocol/workflow-message.js";
 import type { AnyWorkflow, MessageDeclaration, WorkflowDeclaration } from "../workflow/definition.js";
-import { errorOf } from "../workflow/failures.js";
-import { check, type InputOf, type OutputOf, readOutput, type Schema } from "../workflow/standard-schema.js";
+import { type InputOf, type OutputOf, readOutput, type Schema } from "../workflow/standard-schema.js";
 import type { WaitOptions } from "./client.js";
-import type { NewTask } from "./submission.js";
+import { QueryFailedError, UpdateFailedError } from "./message-failed.js";
 import type { EndedTask } from "./task-outcome.js";
-
-export interface StartOptions {
-  /** The same id with the same input is the same workflow, however often started. Default: a random one. */
-  readonly workflowId?: string;
-  /** Tasks or workflows that must complete first. */
-  readonly dependencies?: readonly string[];
-  readonly priority?: NewTask["priority"];
-  /** Of the whole chain of runs. */
-  readonly executionTimeout?: Duration;
-  readonly runTimeout?: Duration;
-  /** From the start to the first look at its code; counts for `executionTimeout`, not for `runTimeout`. */
-  readonly startDelay?: Duration;
-  /** Of a failed run. Default: none. */
-  readonly retry?: RetryPolicyInput;
-  readonly memo?: Readonly<Record<string, unknown>>;
-  readonly searchAttributes?: Readonly<Record<string, unknown>>;
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  /** May the id be used again once its workflow has closed? Default: it names that one as long as it is kept. */
-  readonly idReusePolicy?: "allowDuplicate" | "allowDuplicateFailedOnly" | "rejectDuplicate";
-  /** What happens where the id's workflow is open. Default: with the same input it is the same start, else refused. */
-  readonly idConflictPolicy?: "fail" | "useExisting" | "terminateExisting";
-  /** Signal-with-start: in the history right behind the start, or sent to the run that is open already. */
-  readonly signal?: { readonly name: string; readonly input?: unknown; readonly signalId?: string };
-}
+import { checked } from "./workflow-start.js";
 
 type DeclaredOf<Definition> = Definition extends { readonly declared: infer Declared extends WorkflowDeclaration }
   ? Declared
@@ -144,34 +116,6 @@ interface UpdateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export class QueryFailedError extends Error {
-  override readonly name = "QueryFailedError";
-  readonly failure: Failure;
-
-  constructor(workflowId: string, query: string, failure: Failure) {
-    super(`query ${query} of workflow ${workflowId} failed: ${failure.message}`, { cause: errorOf(failure) });
-    this.failure = failure;
-  }
-}
-
-export class UpdateFailedError extends Error {
-  override readonly name = "UpdateFailedError";
-  /** `rejected`: it left no trace. `failed`: it was accepted, and its handler threw. */
-  readonly stage: "rejected" | "failed";
-  readonly failure: Failure;
-
-  constructor(workflowId: string, update: string, stage: "rejected" | "failed", failure: Failure) {
-    super(
-      `update ${update} of workflow ${workflowId} ${stage === "rejected" ? "was rejected" : "failed"}: ${failure.message}`,
-      {
-        cause: errorOf(failure),
-      },
-    );
-    this.stage = stage;
-    this.failure = failure;
-  }
-}
-
 /** What a handle needs of its client. */
 export interface RunHandleParts {
   readonly subjects: Subjects;
@@ -191,23 +135,6 @@ export interface RunHandleParts {
 
 /** One answer; an update that takes longer is asked for again. */
 const UPDATE_WAIT_MS = 4_000;
-
-/** The submission that starts a workflow. @throws PerdureError INVALID_MESSAGE where the input does not fit its schema */
-export function startOf(definition: AnyWorkflow | string, input: unknown, options: StartOptions): NewTask {
-  const name = typeof definition === "string" ? definition : definition.name;
-  const given = checked(
-    typeof definition === "string" ? undefined : definition.declared.input,
-    input,
-    `the input of workflow ${name}`,
-  );
-  const { workflowId, executionTimeout, runTimeout, startDelay, ...rest } = options;
-  const task: Record<string, unknown> = { ...rest, type: `workflow:${name}`, input: given };
-  if (workflowId !== undefined) task["taskId"] = workflowId;
-  if (executionTimeout !== undefined) task["scheduleToCloseMs"] = msOf(executionTimeout, "executionTimeout");
-  if (runTimeout !== undefined) task["timeoutMs"] = msOf(runTimeout, "runTimeout");
-  if (startDelay !== undefined) task["startDelayMs"] = msOf(startDelay, "startDelay");
-  return task as unknown as NewTask;
-}
 
 export function runHandle<Definition extends AnyWorkflow>(
   parts: RunHandleParts,
@@ -342,16 +269,4 @@ export function hasReached(
   if (stage === "failed" && waitFor === "accepted") return true;
   if (stage === "rejected" || stage === "failed") throw new UpdateFailedError(workflowId, update, stage, failure);
   return false;
-}
-
-export function checked(schema: Schema | undefined, value: unknown, what: string): unknown {
-  const result = check(schema, value);
-  if (result.ok) return result.value;
-  throw new PerdureError("INVALID_MESSAGE", `${what} is wrong and was not sent: ${result.message}`);
-}
-
-function msOf(duration: Duration, what: string): number {
-  const ms = durationMs(duration);
-  if (ms !== null && ms >= 1) return ms;
-  throw new PerdureError("INVALID_MESSAGE", `${what} is no length of time: ${JSON.stringify(duration)}`);
 }

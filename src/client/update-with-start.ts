@@ -4,13 +4,10 @@ import type { UpdateStanding } from "../protocol/workflow-message.js";
 import type { AnyWorkflow, WorkflowDeclaration } from "../workflow/definition.js";
 import { type InputOf, readOutput } from "../workflow/standard-schema.js";
 import {
-  checked,
   hasReached,
   type RunHandle,
   type RunHandleParts,
   runHandle,
-  type StartOptions,
-  startOf,
   type UpdateHandle,
   type UpdateInput,
   type UpdateName,
@@ -18,6 +15,7 @@ import {
   updateWaitMs,
 } from "./run-handle.js";
 import type { NewTask } from "./submission.js";
+import { checked, type StartOptions, startOf } from "./workflow-start.js";
 
 /** With no policies an open run of the id is used, and a closed one is followed by another. */
 export type UpdateWithStartOptions<Definition = AnyWorkflow, Name extends string = string> = Omit<

@@ -378,6 +378,8 @@ export class Core {
     const dependency = this.ledger.tasks.get(followUp.dependencyId);
     if (dependency === undefined)
       throw new Error(`task ${followUp.taskId} waits for ${followUp.dependencyId}, which is not kept`);
+    // Another workflow has taken its id meanwhile, and is waited for.
+    if (!endedStates.has(dependency.state)) return;
     if (dependency.state !== "completed") {
       // Cut off, or a long chain of dependents would quote all of each other.
       const why =

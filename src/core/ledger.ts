@@ -148,6 +148,18 @@ export class Ledger {
     this.#markDirty(taskId);
   }
 
+  /**
+   * Whether tasks under way count on what a workflow came to, so that it cannot be taken back. A workflow that depends on
+   * it has no use for that once it is open.
+   */
+  isNeeded({ spec, state }: TaskRecord): boolean {
+    if (state !== "completed") return false;
+    for (const taskId of this.graph.dependentsOf(spec.taskId) ?? []) {
+      if (this.tasks.get(taskId)?.state !== "open") return true;
+    }
+    return false;
+  }
+
   /** Makes room for a workflow whose id is used again. */
   replaceTask(record: TaskRecord): void {
     const { taskId } = record.spec;
@@ -158,7 +170,7 @@ export class Ledger {
 
   /** Takes an ended workflow back among the live ones, because another run of it begins. */
   reopenWorkflow(ended: TaskRecord, at: number): TaskRecord {
-    const { taskId, scheduleToCloseMs } = ended.spec;
+    const { taskId, scheduleToCloseMs, dependencies } = ended.spec;
     if (this.tasks.delete(taskId)) this.counts[ended.state] -= 1;
     const closeDeadlineAt = scheduleToCloseMs === undefined ? null : at + scheduleToCloseMs;
     const record: TaskRecord = {
@@ -173,6 +185,7 @@ export class Ledger {
     };
     this.#outbox.facts.push({ type: "TaskRetained", at, task: { ...record } });
     this.#insertTask(record);
+    this.graph.add(taskId, dependencies, 0);
     this.#index(record, null);
     return record;
   }
@@ -294,6 +307,8 @@ export class Ledger {
   restoreFact(fact: Fact): void {
     switch (fact.type) {
       case "TaskSubmitted":
+        // In the place of one that had ended.
+        if (fact.spec.role?.kind === "workflow") this.runs.forget(fact.spec.taskId);
         this.#insertTask(newTaskRecord(fact.spec, fact.state, fact.order, fact.at));
         this.runs.noteMember(fact.spec);
         return;

@@ -61,7 +61,7 @@ export function admit(
   if (misplaced !== null) return { ok: false, refusal: misplaced };
   const specs = request.tasks.map((task, index) => specOf(task, taskIdOf(request, index), request));
   const known = (id: TaskId): TaskRecord | undefined => ledger.tasks.get(id) ?? request.ended.get(id);
-  const verdicts = verdictsOf(request, specs, known, (spec) => lastRunHeard(ledger, request, spec));
+  const verdicts = verdictsOf(ledger, request, specs, known);
   if (verdicts.refusal !== null) return { ok: false, refusal: verdicts.refusal };
   const fresh = specs.filter((spec) => known(spec.taskId) === undefined || verdicts.replacing.has(spec.taskId));
   const { bytes } = request;
@@ -132,11 +132,12 @@ interface IdVerdicts {
 }
 
 function verdictsOf(
-  { tasks }: SubmissionRequest,
+  ledger: Ledger,
+  request: SubmissionRequest,
   specs: readonly TaskSpec[],
   known: (id: TaskId) => TaskRecord | undefined,
-  heard: (spec: TaskSpec) => boolean,
 ): IdVerdicts {
+  const { tasks } = request;
   const existing = new Set<TaskId>();
   const replacing = new Set<TaskId>();
   const terminating = new Set<TaskId>();
@@ -145,7 +146,10 @@ function verdictsOf(
     const { taskId, role } = spec;
     const there = known(taskId);
     if (role?.kind !== "workflow" || there?.spec.role?.kind !== "workflow") continue;
-    const verdict = idVerdict(there, spec, tasks[index] ?? {}, heard(spec));
+    const verdict = idVerdict(there, spec, tasks[index] ?? {}, {
+      lastRunHeard: lastRunHeard(ledger, request, spec),
+      isNeeded: ledger.isNeeded(there),
+    });
     if (verdict.kind === "refused") refusal ??= verdict.refusal;
     else if (verdict.kind === "existing") existing.add(taskId);
     else {
@@ -229,7 +233,9 @@ function retainedBy(ledger: Ledger, request: SubmissionRequest, fresh: readonly 
   const ids = new Set(fresh.flatMap((spec) => spec.dependencies));
   return [...ids].flatMap((id) => {
     const record = ledger.tasks.get(id) ?? request.ended.get(id);
-    return record !== undefined && endedStates.has(record.state) && !ledger.graph.hasDependents(id) ? [record] : [];
+    if (record === undefined || !endedStates.has(record.state)) return [];
+    // A workflow that is open again holds on to dependencies that have left memory since it ended.
+    return ledger.tasks.has(id) && ledger.graph.hasDependents(id) ? [] : [record];
   });
 }
 

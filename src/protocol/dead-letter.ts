@@ -42,7 +42,14 @@ export const deadLetterSubject = (
   { stream, consumer, sequence }: Pick<DeadLetter, "stream" | "consumer" | "sequence">,
 ): string => `${namespace}.deadletter.${stream}.${consumer}.${sequence}`;
 
-export const allDeadLetters = (namespace: Namespace): string => `${namespace}.deadletter.>`;
+/** Of a stream, or of the consumers of one name. Without either: also what lies among them and is none. */
+export const allDeadLetters = (
+  namespace: Namespace,
+  { stream, consumer }: Partial<Record<"stream" | "consumer", string | undefined>> = {},
+): string =>
+  stream === undefined && consumer === undefined
+    ? `${namespace}.deadletter.>`
+    : `${namespace}.deadletter.${stream ?? "*"}.${consumer ?? "*"}.*`;
 
 export const deadLetterPartsStreamOf = (namespace: Namespace): string => `${namespace.toUpperCase()}_DEAD_LETTER_PARTS`;
 

@@ -3,6 +3,7 @@ import { JsonValue } from "./envelope.js";
 import { Failure } from "./failure.js";
 import { AgentId, MessageName, RunId, TaskId, WorkflowId } from "./ids.js";
 import { Priority } from "./priority.js";
+import { RetryPolicyInput } from "./retry-policy.js";
 import { EpochMs, PositiveDurationMs } from "./time.js";
 import { activityFields, childFields, NamedValues, stepFields } from "./workflow-options.js";
 
@@ -35,6 +36,10 @@ export type RetryState = z.infer<typeof RetryState>;
 /** The parent of a child: the run that asked for it, and by which command. */
 export const ParentRun = z.object({ workflowId: WorkflowId, runId: RunId, seq });
 export type ParentRun = z.infer<typeof ParentRun>;
+
+/** The message that asked for a reset, and the run that came of it. */
+export const KnownReset = z.object({ requestId: z.string(), runId: RunId });
+export type KnownReset = z.infer<typeof KnownReset>;
 
 /** How the workflow's code closed its run. */
 const codeCloseEvents = [
@@ -88,7 +93,7 @@ const commandEvents = [
 const inputEvents = [
   event("WorkflowExecutionStarted", {
     workflowId: WorkflowId,
-    /** The run that began with it; a reset copies it as it is. */
+    /** The run that began with it; a reset copies it. */
     runId: RunId,
     workflowType: MessageName,
     input: JsonValue.optional(),
@@ -102,6 +107,10 @@ const inputEvents = [
     runTimeoutMs: PositiveDurationMs.optional(),
     executionTimeoutMs: PositiveDurationMs.optional(),
     executionDeadlineAt: EpochMs.optional(),
+    /** Of the run, after failures. */
+    retry: RetryPolicyInput.optional(),
+    /** The last resets of the chain, oldest first: each request is answered the same however often it comes. */
+    resets: z.array(KnownReset).optional(),
     priority: Priority,
     memo: NamedValues,
     searchAttributes: NamedValues,
@@ -130,8 +139,6 @@ const inputEvents = [
     /** The run that this history is of, unless it was copied again. */
     newRunId: RunId,
     reason: z.string(),
-    /** The message that asked for it, which is answered the same however often it comes. */
-    requestId: z.string(),
   }),
   event("ActivityTaskCompleted", { seq, output: JsonValue }),
   event("ActivityTaskFailed", { seq, failure: Failure, retryState: RetryState }),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AttemptToken } from "./agent-message.js";
 import { JsonValue } from "./envelope.js";
 import { Failure, Usage } from "./failure.js";
-import { HistoryEvent, type NewHistoryEvent, ParentRun } from "./history-event.js";
+import { HistoryEvent, KnownReset, type NewHistoryEvent, ParentRun } from "./history-event.js";
 import { AgentId, CapabilityName, MessageName, RunId, TaskId, WorkflowId } from "./ids.js";
 import { Priority } from "./priority.js";
 import { RetryPolicyInput } from "./retry-policy.js";
@@ -51,8 +51,8 @@ export const RunSpec = z.object({
   metadata: z.record(z.string(), JsonValue),
   /** For the next run, if this one is retried. */
   input: JsonValue.optional(),
-  /** The last reset of the chain: the message that asked for it, and the run that came of it. */
-  reset: z.object({ requestId: z.string(), runId: RunId }).optional(),
+  /** The last resets of the chain, oldest first. */
+  resets: z.array(KnownReset).optional(),
   traceparent: z.string().optional(),
 });
 export type RunSpec = z.infer<typeof RunSpec>;

@@ -4,10 +4,11 @@
  */
 import { randomUUID } from "node:crypto";
 import type { TaskHandler } from "../agent/task-handler.js";
-import { type RunHandle, type RunHandleParts, runHandle, type StartOptions, startOf } from "../client/run-handle.js";
+import { type RunHandle, type RunHandleParts, runHandle } from "../client/run-handle.js";
 import { encodeSubmission, type NewTask } from "../client/submission.js";
 import { type EndedTask, isEnded, outputOf } from "../client/task-outcome.js";
 import { type UpdateWithStart, updateWithStart } from "../client/update-with-start.js";
+import { type StartOptions, startOf } from "../client/workflow-start.js";
 import { PerdureError } from "../errors.js";
 import { createLogger, type Logger } from "../logger.js";
 import { type AgentId, DEFAULT_NAMESPACE } from "../protocol/ids.js";

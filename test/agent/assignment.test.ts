@@ -236,6 +236,39 @@ it("does not take a deadline of a month for one that has passed", async () => {
   expect(held.contexts[0]?.signal.aborted).toBe(false);
 });
 
+it("reports the last progress of an attempt that fails ahead of its failure, for the attempt that goes on from there", async () => {
+  const { orchestrator, agent } = await givenScene(nats);
+  const halfway = ({ progress }: TaskContext) => {
+    for (let percent = 1; percent <= 50; percent += 1) progress({ percent });
+    throw new Error("no more paper");
+  };
+  await agent("cam-1", { tasks: { echo: halfway } }).start();
+
+  const { taskId, token } = orchestrator.assign("cam-1");
+
+  expect(await orchestrator.resultOf(taskId)).toMatchObject({ status: "failed" });
+  expect(orchestrator.reports.filter(({ state }) => state === "progress")).toMatchObject([
+    { taskId, token, progress: { percent: 1 } },
+    { taskId, token, progress: { percent: 50 } },
+  ]);
+});
+
+it("reports the last progress of an attempt ahead of handing it back", async () => {
+  const { orchestrator, agent } = await givenScene(nats);
+  const held = new HeldTask();
+  const stopped = agent("cam-1", { tasks: { echo: held.handler() } });
+  await stopped.start();
+  orchestrator.assign("cam-1");
+  await until("it runs", () => held.started === 1);
+
+  for (let percent = 1; percent <= 50; percent += 1) held.contexts[0]?.progress({ percent });
+  await stopped.stop();
+
+  const said = () => orchestrator.reports.filter(({ state }) => state === "progress" || state === "released");
+  await until("it is handed back", () => said().at(-1)?.state === "released");
+  expect(said()).toMatchObject([{ progress: { percent: 1 } }, { progress: { percent: 50 } }, { state: "released" }]);
+});
+
 it("reports progress, thinned out, and what the attempt has cost in all", async () => {
   const { orchestrator, agent } = await givenScene(nats);
   const held = new HeldTask();

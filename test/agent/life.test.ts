@@ -48,6 +48,21 @@ it("takes a confirmation on its status subject where no reply follows", async ()
   expect(orchestrator.heartbeats[0]?.incarnation).toBe(1);
 });
 
+it("does not take the confirmation of another process of its id for its own, when its own reply was lost", async () => {
+  const { orchestrator, agent } = await givenScene(nats);
+  const other = { ...orchestrator.registered("cam-1"), incarnation: 7 };
+  orchestrator.answerRegistration = ({ agentId }) => {
+    orchestrator.order(agentId, other);
+    orchestrator.answerRegistration = () => ({ status: { ...other, incarnation: 8 } });
+    return null;
+  };
+
+  await agent("cam-1").start();
+
+  await until("a heartbeat arrives", () => orchestrator.heartbeats.length > 0);
+  expect(orchestrator.heartbeats[0]?.incarnation).toBe(8);
+});
+
 it("does not start where the orchestrator refuses it as it is", async () => {
   const { orchestrator, agent } = await givenScene(nats);
   orchestrator.answerRegistration = () => ({ error: { code: "INVALID_MESSAGE", message: "no such field" } });

@@ -1,5 +1,6 @@
 /** The same samples as an application runs them: nats-server, orchestrator, agents and workers of their own. */
 import {
+  type Agent,
   type AgentOptions,
   agent,
   connectClient,
@@ -240,4 +241,103 @@ test("reset: a run that decided wrongly decides again by mended code, and sees a
   expect(await run.result()).toBe("36 sold book, 2 in all");
   expect((await run.describe()).run?.runId).toBe(runId);
   expect(await replay({ workflows: [mended], history: await run.history() })).toEqual({ ok: true });
+});
+
+test("a host of its own: what was begun where a file is goes on there, and anew on another host when that is gone", async () => {
+  const which = task("which-host", { output: z.string() });
+  const onHost = (host: string) => ({ needs: [`host:${host}`], timeouts: { scheduleToStart: "300ms" } }) as const;
+  const count = workflow("count", { output: z.array(z.string()) }, async (ctx) => {
+    const tried: string[] = [];
+    for (;;) {
+      const host = await ctx.task(which);
+      tried.push(host);
+      try {
+        await ctx.task("fetch-file", undefined, onHost(host));
+        return [...tried, String(await ctx.task("count-words", undefined, onHost(host)))];
+      } catch (error) {
+        if (tried.length === 3) throw error;
+      }
+    }
+  });
+  const startHost = async (host: string, afterFetch: (self: Agent) => void) => {
+    let file = "";
+    const self = agent(`at-${host}`, {
+      servers: system.url,
+      logger: silentLogger,
+      capabilities: ["which-host", `host:${host}`],
+      maxConcurrentTasks: 10,
+      tasks: {
+        "which-host": () => host,
+        "fetch-file": () => {
+          file = "three words here";
+          afterFetch(self);
+        },
+        "count-words": () => file.split(" ").length,
+      },
+    });
+    await self.start();
+    onTestFinished(() => self.stop());
+    return self;
+  };
+  const first = await startHost("h1", (self) => void self.drain());
+  await startWorker(count);
+  const run = await (await connect()).start(count, undefined);
+  await first.closed;
+  await startHost("h2", () => undefined);
+  expect(await run.result()).toEqual(["h1", "h2", "3"]);
+});
+
+test("recovery: open runs begin again with the signals that they had, once each, although who does it fails half-way", async () => {
+  const trip = workflow(
+    "trip",
+    { input: z.string(), output: z.array(z.string()), signals: { stop: z.string(), finish: z.void() } },
+    async (ctx, by) => {
+      const stops: string[] = [by];
+      ctx.onSignal("stop", (where) => void stops.push(where));
+      await ctx.signal("finish");
+      return stops;
+    },
+  );
+  const recover = workflow("recover", { output: z.unknown() }, async (ctx) => {
+    const ids = await ctx.step("list", async () => {
+      const { tasks } = await client.list({ type: "workflow:trip", states: ["running"] });
+      return tasks.map(({ taskId }) => taskId).toSorted();
+    });
+    return await ctx.task("begin-again", ids, { heartbeat: "10s", retry: { initialIntervalMs: 1 } });
+  });
+  const client = await connect();
+  await startWorker(trip, recover);
+  const begun: string[] = [];
+  await startAgent("recoverer", {
+    "begin-again": async ({ heartbeatDetails, progress }, ids: string[]) => {
+      let done = typeof heartbeatDetails === "number" ? heartbeatDetails : 0;
+      for (const id of ids.slice(done)) {
+        const old = client.workflow(trip, id);
+        const stops = (await old.history()).flatMap((event) =>
+          event.type === "WorkflowExecutionSignaled" && event.signalName === "stop" ? [String(event.input)] : [],
+        );
+        await old.terminate("begins again");
+        const run = await client.start(trip, "by bus", { workflowId: id, idReusePolicy: "allowDuplicate" });
+        for (const stop of stops) await run.signal("stop", stop);
+        begun.push(id);
+        done += 1;
+        progress(done);
+        if (begun.length === 2) throw new Error("the machine went down");
+      }
+      return done;
+    },
+  });
+  const trips = await Promise.all(
+    ["t1", "t2", "t3"].map((workflowId) => client.start(trip, "by train", { workflowId })),
+  );
+  for (const [n, run] of trips.entries()) {
+    await run.signal("stop", `Bern ${n}`);
+    await run.signal("stop", `Rome ${n}`);
+  }
+  expect(await (await client.start(recover, undefined)).result()).toBe(3);
+  expect(begun).toEqual(["t1", "t2", "t3"]);
+  for (const run of trips) await run.signal("finish");
+  expect(await Promise.all(trips.map((run) => run.result()))).toEqual(
+    [0, 1, 2].map((n) => ["by bus", `Bern ${n}`, `Rome ${n}`]),
+  );
 });

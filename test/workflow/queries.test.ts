@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { QueryFailedError } from "../../src/client/run-handle.js";
+import { QueryFailedError } from "../../src/client/message-failed.js";
 import { workflow } from "../../src/index.js";
 import { lab, typesOf } from "./lab.js";
 

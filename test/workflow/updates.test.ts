@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { UpdateFailedError } from "../../src/client/run-handle.js";
+import { UpdateFailedError } from "../../src/client/message-failed.js";
 import { workflow } from "../../src/index.js";
 import { ApplicationFailure } from "../../src/workflow/failures.js";
 import { lab, typesOf } from "./lab.js";

@@ -1,7 +1,7 @@
 /** `perdure run`: starts a workflow and follows it to its end. */
 import { type Command, Option } from "commander";
-import type { StartOptions } from "../../client/run-handle.js";
 import type { EndedTask } from "../../client/task-outcome.js";
+import type { StartOptions } from "../../client/workflow-start.js";
 import type { Priority } from "../../protocol/priority.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { followRun } from "../follow-run.js";

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { Client } from "../../client/client.js";
-import type { QueryFailedError, UpdateFailedError } from "../../client/run-handle.js";
+import type { QueryFailedError, UpdateFailedError } from "../../client/message-failed.js";
 import { PerdureError } from "../../errors.js";
 import { type ExitStatus, exitStatus } from "../exit-status.js";
 import { printJson, printLines, say, sayFault } from "../messages.js";
@@ -75,7 +75,7 @@ function addMessage(program: Command, verb: string, description: string, send: S
 
 /** Refused is what changed nothing. An update that was accepted and then failed may have changed something. */
 async function sayRefusal(fault: unknown, workflowId: string): Promise<ExitStatus> {
-  const { QueryFailedError, UpdateFailedError } = await import("../../client/run-handle.js");
+  const { QueryFailedError, UpdateFailedError } = await import("../../client/message-failed.js");
   if (!(fault instanceof QueryFailedError || fault instanceof UpdateFailedError)) throw fault;
   const { message, failure }: QueryFailedError | UpdateFailedError = fault;
   sayFault({ code: "REFUSED_BY_WORKFLOW", message, details: { workflowId, failure } });

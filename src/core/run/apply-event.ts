@@ -11,6 +11,7 @@ export function applyEvent(run: RunRecord, event: HistoryEvent): void {
       run.memo = { ...event.memo };
       run.searchAttributes = upserted({}, event.searchAttributes);
       run.spec.metadata = event.metadata;
+      if (event.resets !== undefined) run.spec.resets = event.resets;
       return;
     case "WorkflowExecutionSignaled":
       run.signalIds[event.signalId] = 1;

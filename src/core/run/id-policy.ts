@@ -17,19 +17,28 @@ export interface IdPolicies {
   readonly idConflictPolicy?: IdConflictPolicy | undefined;
 }
 
-/**
- * @param existing the workflow that has the id, open or ended
- * @param lastRunHeard whether its last run was sent already the signal of this very request, or has taken its update
- */
+/** What decides besides the policies. */
+export interface IdHolder {
+  /** Its last run was sent already the signal of this very request, or has taken its update. */
+  readonly lastRunHeard: boolean;
+  /** Tasks under way depend on what it came to. */
+  readonly isNeeded: boolean;
+}
+
+/** @param existing the workflow that has the id, open or ended */
 export function idVerdict(
   existing: TaskRecord,
   spec: TaskSpec,
   policies: IdPolicies,
-  lastRunHeard: boolean,
+  { lastRunHeard, isNeeded }: IdHolder,
 ): IdVerdict {
   // Asked again, it is the same request, whatever became of it meanwhile.
   if (existing.spec.requestId === spec.requestId || lastRunHeard) return { kind: "existing" };
-  return endedStates.has(existing.state) ? ofClosed(existing, spec, policies) : ofOpen(existing, spec, policies);
+  if (!endedStates.has(existing.state)) return ofOpen(existing, spec, policies);
+  const verdict = ofClosed(existing, spec, policies);
+  if (verdict.kind !== "replace" || !isNeeded) return verdict;
+  const hint = "Use another id, or wait for those tasks to end, or cancel them.";
+  return refused(existing, "tasks under way depend on what it came to", hint);
 }
 
 /**
@@ -79,8 +88,10 @@ function ofClosed(existing: TaskRecord, spec: TaskSpec, { idReusePolicy, idConfl
   return isSameTask(existing.spec, spec) ? { kind: "existing" } : refused(existing, "it is a different one");
 }
 
-function refused(existing: TaskRecord, why: string): IdVerdict {
+const POLICY_HINT = "Use another id, or say with idReusePolicy or idConflictPolicy what is to happen.";
+
+function refused(existing: TaskRecord, why: string, hint = POLICY_HINT): IdVerdict {
   const { taskId } = existing.spec;
-  const message = `workflow ${taskId} exists already (${existing.state === "open" ? "open" : existing.state}) and ${why}; nothing was accepted. Use another id, or say with idReusePolicy or idConflictPolicy what is to happen.`;
+  const message = `workflow ${taskId} exists already (${existing.state}) and ${why}; nothing was accepted. ${hint}`;
   return { kind: "refused", refusal: { code: "ID_CONFLICT", message, details: { taskId, state: existing.state } } };
 }

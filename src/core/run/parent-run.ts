@@ -15,6 +15,14 @@ export function parentRunOf(runs: RunBook, child: TaskRecord): OpenRun | undefin
   return started !== undefined && hasChild(run.record, started.record) ? run : undefined;
 }
 
+/** Whether a run is still to be told how a child of it ended; what waits for its place in the history it has been told. */
+export function awaitsChild({ children, buffered }: RunRecord, seq: number): boolean {
+  return (
+    children[seq] !== undefined &&
+    !buffered.some((event) => "seq" in event && event.seq === seq && event.type !== "ChildWorkflowExecutionStarted")
+  );
+}
+
 /** Whether a run's history says that it started this very chain of runs. */
 export function hasChild({ spec, runId, children }: RunRecord, child: RunRecord): boolean {
   const { parent, firstExecutionRunId } = child.spec;

@@ -1,5 +1,5 @@
 /** What the history of a run begins with that another one is reset to. */
-import type { HistoryEvent, NewHistoryEvent } from "../../protocol/history-event.js";
+import type { HistoryEvent, KnownReset, NewHistoryEvent } from "../../protocol/history-event.js";
 import type { RunId, TaskId } from "../../protocol/ids.js";
 import type { ResetPoint, ResetReapply } from "../../protocol/workflow-message.js";
 
@@ -19,7 +19,12 @@ export interface ResetSource {
   /** What has no place in it yet. */
   readonly buffered: readonly NewHistoryEvent[];
   readonly runId: RunId;
+  /** Those of the chain before this one. */
+  readonly resets: readonly KnownReset[];
 }
+
+/** That a request is known by when it comes again: more than this many resets later it is a new one. */
+const RESETS_KNOWN_MAX = 16;
 
 /** The event of the workflow task that is not to count, or why there is none. */
 export function resetEventId(
@@ -49,17 +54,19 @@ export function resetEventId(
  * signals and cancellations of before that point ended since is kept: those are not sent again.
  */
 export function resetHistory(
-  { events, buffered, runId }: ResetSource,
+  { events, buffered, runId, resets }: ResetSource,
   { requestId, reason, reapply }: ResetRequest,
   { eventId, newRunId, at }: { readonly eventId: number; readonly newRunId: RunId; readonly at: number },
 ): readonly NewHistoryEvent[] {
   const copied = events.slice(0, eventId - 1);
   const pending = pendingOf(copied);
-  const kept = copied.map((event) =>
-    event.type === "ActivityTaskScheduled" && pending.has(event.seq)
-      ? { ...event, taskId: `${newRunId}-${event.seq}` as TaskId }
-      : event,
-  );
+  const kept = copied.map((event) => {
+    if (event.type === "WorkflowExecutionStarted") {
+      return { ...event, resets: [...resets, { requestId, runId: newRunId }].slice(-RESETS_KNOWN_MAX) };
+    }
+    const isPending = event.type === "ActivityTaskScheduled" && pending.has(event.seq);
+    return isPending ? { ...event, taskId: `${newRunId}-${event.seq}` as TaskId } : event;
+  });
   const reset: NewHistoryEvent = {
     type: "WorkflowTaskFailed",
     at,
@@ -67,7 +74,6 @@ export function resetHistory(
     baseRunId: runId,
     newRunId,
     reason,
-    requestId,
   };
   const since = [...events.slice(eventId), ...buffered];
   const admitted = new Set(copied.flatMap((event) => ("updateId" in event ? [event.updateId] : [])));

@@ -16,7 +16,9 @@ export function revivedRun(workflow: TaskRecord, events: readonly HistoryEvent[]
   const requiredCapabilities =
     workflowType === first.workflowType ? first.requiredCapabilities : [`${WORKFLOW_TYPE_PREFIX}${workflowType}`];
   const runTimeoutMs = started.runTimeoutMs ?? null;
-  const spec = { ...first, workflowType, requiredCapabilities, priority, runTimeoutMs };
+  // Histories written by earlier versions do not say it.
+  const retry = started.retry ?? first.retry;
+  const spec = { ...first, workflowType, requiredCapabilities, priority, runTimeoutMs, retry };
   const { record } = newRun({ spec, runId: lastRunId, at, input, memo, searchAttributes, attempt });
   for (const event of events) applyEvent(record, event);
   record.state = workflow.state as RunState;

@@ -5,14 +5,15 @@ import type { Command, CommandOf } from "../../protocol/command.js";
 import type { Failure } from "../../protocol/failure.js";
 import type { NewHistoryEvent } from "../../protocol/history-event.js";
 import type { AgentId, RunId } from "../../protocol/ids.js";
-import { HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARNING, PENDING_BYTES_MAX } from "../../protocol/limits.js";
+import { HISTORY_EVENTS_MAX, HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
 import type { RunChange, RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
 import { recordCommand } from "./command-event.js";
 import { activityTaskId, stepSpec, stepTaskId } from "./member-specs.js";
-import { pendingBytesWith } from "./pending-room.js";
+import { overfullValues } from "./named-values-room.js";
+import { pendingTooMuch } from "./pending-room.js";
 import { closes, isClosed, type OpenRun } from "./run-book.js";
 import { type NewCloseEvent, type RunClose, successorOf } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
@@ -139,10 +140,9 @@ export class RunAnswers {
         close ??= { event: recorded.event as NewCloseEvent, command };
       } else events.push(recorded.event);
     }
-    const pendingBytes = pendingBytesWith(record, events);
-    if (close === null && pendingBytes > PENDING_BYTES_MAX) {
-      const message = `what workflow ${record.spec.workflowId} has under way (tasks, steps, timers, children) would take ${pendingBytes} bytes of its record and may take ${PENDING_BYTES_MAX}. Start fewer at a time.`;
-      this.fail(run, task, { type: "WORKFLOW_TASK_FAILED", message }, at);
+    const tooMuch = overfullValues(record, answer.commands) ?? (close === null ? pendingTooMuch(record, events) : null);
+    if (tooMuch !== null) {
+      this.fail(run, task, { type: "WORKFLOW_TASK_FAILED", message: tooMuch }, at);
       return;
     }
     const cancelledTimers = new Set(events.flatMap((event) => (event.type === "TimerCanceled" ? [event.seq] : [])));
@@ -169,7 +169,7 @@ export class RunAnswers {
     const set: RunChange = {
       answered: { token, agentId, eventId: eventsBefore + seen.length },
       closing: false,
-      ...withoutRejected(record, answer),
+      ...this.#undecided(record),
     };
     this.#ledger.runs.commit(run, {
       at,
@@ -294,6 +294,11 @@ export class RunAnswers {
     }
   }
 
+  #undecided(record: RunRecord): Pick<RunChange, "admitted"> {
+    const admitted = this.#inbox.undecided(record);
+    return Object.keys(admitted).length === Object.keys(record.admitted).length ? {} : { admitted };
+  }
+
   #boundHistory(run: OpenRun, eventsBefore: number, at: number): void {
     const { lastEventId, spec, runId } = run.record;
     if (lastEventId < HISTORY_EVENTS_WARNING) return;
@@ -305,13 +310,6 @@ export class RunAnswers {
       this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
     }
   }
-}
-
-/** A rejected update leaves no event that would take it out. */
-function withoutRejected({ admitted }: RunRecord, { commands }: ActivationAnswer): Pick<RunChange, "admitted"> {
-  const rejected = new Set(commands.flatMap((command) => (command.type === "RejectUpdate" ? [command.updateId] : [])));
-  const left = Object.entries(admitted).filter(([updateId]) => !rejected.has(updateId));
-  return left.length === Object.keys(admitted).length ? {} : { admitted: Object.fromEntries(left) };
 }
 
 /** What the code was told when it worked on this, and may have acted on: a replay has to be told the same. */

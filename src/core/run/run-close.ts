@@ -10,7 +10,7 @@ import { completeRetryPolicy, retryDelayMs } from "../../protocol/retry-policy.j
 import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
-import { parentRunOf } from "./parent-run.js";
+import { awaitsChild, parentRunOf } from "./parent-run.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
 import type { RunReplies } from "./run-replies.js";
@@ -100,7 +100,7 @@ export class RunClose {
     this.#replies.giveUpAccepted(record);
     const { next } = options;
     if (next !== undefined) {
-      const { record: successor, first } = newRun(next);
+      const { record: successor, first } = newRun({ ...next, admitted: this.#inbox.undecided(record) });
       const opened = this.#ledger.runs.start(successor, first, at);
       this.#inbox.moveAsked(record.runId, successor.runId);
       this.#inbox.wake(opened, at);
@@ -131,7 +131,7 @@ export class RunClose {
     const parent = workflow.spec.run?.parent;
     if (parent === undefined) return;
     const run = parentRunOf(this.#ledger.runs, workflow);
-    if (run === undefined || run.record.children[parent.seq] === undefined) return;
+    if (run === undefined || !awaitsChild(run.record, parent.seq)) return;
     const last = this.#ledger.runs.of(workflow.spec.taskId as WorkflowId)?.tail.at(-1);
     const retryState = last?.type === "WorkflowExecutionFailed" ? last.retryState : "retryPolicyNotSet";
     this.#inbox.receive(run, childEnd(workflow, parent.seq, retryState, at), at);

@@ -1,7 +1,8 @@
 /** What the worker of an activation or of a step is sent, and which worker that should be. */
-import type { Activation, StepAssignment } from "../../protocol/activation.js";
+import type { Activation, StepAssignment, UpdateRequest } from "../../protocol/activation.js";
 import type { AgentId } from "../../protocol/ids.js";
-import { HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
+import { jsonBytes } from "../../protocol/json-bytes.js";
+import { FLUSH_BYTES_MAX, HISTORY_EVENTS_WARNING } from "../../protocol/limits.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import { isClosed, type OpenRun, type RunBook } from "./run-book.js";
 import type { RunInbox } from "./run-inbox.js";
@@ -42,7 +43,7 @@ export class RunDispatch {
       lastEventId,
       from: sticky ? "previous" : "start",
       events,
-      updates: [...asked.updates],
+      updates: fitting(asked.updates),
       queries: [...asked.queries],
       queriesOnly: isClosed(record) || (answered?.eventId === lastEventId && asked.updates.length === 0),
       continueAsNewSuggested: lastEventId >= HISTORY_EVENTS_WARNING,
@@ -67,6 +68,18 @@ export class RunDispatch {
     const run = this.#runs.of(role.workflowId);
     return run?.record.runId === role.runId ? run : undefined;
   }
+}
+
+/** Of the updates that travel with one activation, and with their acceptance stand in one flush; the others come next. */
+const UPDATES_BYTES_MAX = FLUSH_BYTES_MAX / 2;
+
+function fitting(updates: readonly UpdateRequest[]): UpdateRequest[] {
+  let bytes = 0;
+  const end = updates.findIndex((update, index) => {
+    bytes += jsonBytes(update);
+    return index > 0 && bytes > UPDATES_BYTES_MAX;
+  });
+  return updates.slice(0, end === -1 ? updates.length : end);
 }
 
 function wholeHistory(tail: OpenRun["tail"]): OpenRun["tail"] {

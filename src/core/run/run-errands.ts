@@ -9,7 +9,7 @@ import type { RunRecord } from "../../protocol/run-record.js";
 import { endedStates, type TaskRecord, type TaskSpec } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
 import { activitySpec, stepSpec, stepTaskId, WORKFLOW_TYPE_PREFIX } from "./member-specs.js";
-import { hasChild, parentRunOf } from "./parent-run.js";
+import { awaitsChild, hasChild, parentRunOf } from "./parent-run.js";
 import { isClosed, type OpenRun } from "./run-book.js";
 import { childEnd } from "./run-close.js";
 import type { RunInbox } from "./run-inbox.js";
@@ -112,10 +112,12 @@ export class RunErrands {
     at: number,
   ): void {
     const { seq, workflowId } = asked;
+    const isNeeded = existing !== null && this.#ledger.isNeeded(existing);
     const isFree = existing === null || (isWorkflow(existing) && mayReplace(existing.state, asked.idReusePolicy));
-    if (!isFree) {
+    if (!isFree || isNeeded) {
       const what = isWorkflow(existing) ? "workflow" : "a task of the id";
-      const message = `${what} ${workflowId} exists already (${existing.state})`;
+      const why = isNeeded ? ", and tasks under way depend on what it came to" : "";
+      const message = `${what} ${workflowId} exists already (${existing.state})${why}`;
       const failure = { type: "WORKFLOW_ALREADY_STARTED", message };
       this.#inbox.receive(run, { type: "StartChildWorkflowExecutionFailed", at, seq, failure }, at);
       return;
@@ -177,8 +179,7 @@ export function mayReplace(
 /** A child that has started and whose end the run has not heard of. */
 function startedChild({ record }: OpenRun, seq: number): RunRecord["children"][string] | null {
   const child = record.children[seq];
-  const isHeard = record.buffered.some((event) => "seq" in event && event.seq === seq);
-  return child === undefined || child.runId === null || isHeard ? null : child;
+  return child === undefined || child.runId === null || !awaitsChild(record, seq) ? null : child;
 }
 
 const isWorkflow = ({ spec }: TaskRecord): boolean => spec.role?.kind === "workflow";

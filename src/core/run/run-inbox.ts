@@ -6,6 +6,7 @@
 import type { QueryRequest, UpdateRequest } from "../../protocol/activation.js";
 import type { NewHistoryEvent } from "../../protocol/history-event.js";
 import type { RunId } from "../../protocol/ids.js";
+import type { RunRecord } from "../../protocol/run-record.js";
 import type { TaskRecord } from "../../protocol/task-record.js";
 import { occupyingStates } from "../../protocol/task-record.js";
 import type { Ledger } from "../ledger.js";
@@ -97,6 +98,12 @@ export class RunInbox {
   askedOf(runId: RunId): { readonly updates: readonly UpdateRequest[]; readonly queries: readonly QueryRequest[] } {
     const asked = this.#asked.get(runId);
     return { updates: [...(asked?.updates.values() ?? [])], queries: [...(asked?.queries.values() ?? [])] };
+  }
+
+  /** Updates from before a reset that the code has not decided on: a rejected one leaves no event that would take it out. */
+  undecided({ runId, admitted }: RunRecord): RunRecord["admitted"] {
+    const updates = this.#asked.get(runId)?.updates;
+    return Object.fromEntries(Object.entries(admitted).filter(([updateId]) => updates?.has(updateId) === true));
   }
 
   /** The next run of a chain takes what its predecessor was asked and had not answered. */

@@ -11,7 +11,7 @@ import { endedStates, type TaskRecord } from "../../protocol/task-record.js";
 import type { Refusal } from "../admission.js";
 import type { Ledger } from "../ledger.js";
 import type { Chance } from "../settings.js";
-import { parentRunOf } from "./parent-run.js";
+import { awaitsChild, hasChild, parentRunOf } from "./parent-run.js";
 import { type ResetRequest, resetEventId, resetHistory } from "./reset-plan.js";
 import { revivedRun } from "./revive.js";
 import { newRunId } from "./run-answers.js";
@@ -22,10 +22,10 @@ import type { RunReplies } from "./run-replies.js";
 import type { Asked } from "./run-requests.js";
 import { newRun } from "./run-starts.js";
 
-/** What the decision has in the journal beside the copied history and the workflow's record: ids and counts. */
+/** What the decision has in the journal beside what can be long: ids and counts. */
 const OTHER_FACTS_BYTES = 16 * 1024;
-/** Of a child that is told that it is abandoned, and of a task that is given up. */
-const FACT_BYTES = 256;
+/** Of a child that is told that it is abandoned. */
+const ABANDONED_BYTES = 512;
 
 export interface RunHistory {
   readonly runId: RunId;
@@ -61,8 +61,9 @@ export class RunReset {
     const { events } = history;
     const run = this.#ledger.runs.of(workflowId);
     const record = run?.record ?? revivedRun(workflow, events);
-    const known = knownReset(record, events, request.requestId);
-    if (known !== null) return { ok: true, runId: known };
+    const resets = record?.spec.resets ?? [];
+    const known = resets.find(({ requestId }) => requestId === request.requestId);
+    if (known !== undefined) return { ok: true, runId: known.runId };
     const refusal = this.#refusalOf(workflow, record, history, request);
     if (refusal !== null || record === null) return { ok: false, refusal: refusal ?? historyGone(workflowId) };
     const point = resetEventId(events, request.to);
@@ -70,12 +71,12 @@ export class RunReset {
 
     const { eventId } = point;
     const runId = newRunId(this.#chance);
-    const first = resetHistory({ events, buffered: record.buffered, runId: record.runId }, request, {
+    const first = resetHistory({ events, buffered: record.buffered, runId: record.runId, resets }, request, {
       eventId,
       newRunId: runId,
       at,
     });
-    const bytes = jsonBytes(first) + jsonBytes(workflow.spec) + OTHER_FACTS_BYTES + FACT_BYTES * pendingCount(record);
+    const bytes = jsonBytes(first) + factBytes(workflow, record, request);
     if (bytes > FLUSH_BYTES_MAX) {
       const message = `workflow ${workflowId} is not reset: what its new run would begin with, up to event ${eventId} of run ${record.runId} and what came in since, takes ${bytes} bytes in the journal, and ${FLUSH_BYTES_MAX} are taken in one piece. Reset it to an earlier workflow task.`;
       return { ok: false, refusal: { code: "PAYLOAD_TOO_LARGE", message, details: { taskId: workflowId, bytes } } };
@@ -87,7 +88,6 @@ export class RunReset {
       spec: {
         ...spec,
         executionDeadlineAt: reopened === null ? spec.executionDeadlineAt : reopened.closeDeadlineAt,
-        reset: { requestId: request.requestId, runId },
       },
       runId,
       at,
@@ -98,7 +98,7 @@ export class RunReset {
       usage: reopened === null ? record.usage : workflow.usage,
       abandoned: this.#isForgotten(workflow),
     });
-    const children = Object.values(record.children);
+    const children = Object.values(record.children).map((child) => child.workflowId);
     if (run !== undefined) {
       const reason = `reset to event ${eventId} as run ${runId}: ${request.reason}`;
       this.#cutOff(run, { type: "WorkflowExecutionTerminated", at, reason, newRunId: runId });
@@ -152,7 +152,7 @@ export class RunReset {
       const message = `workflow ${workflowId} went on while its history was read; ask again.`;
       return { code: "NOT_READY", message, details: { taskId } };
     }
-    if (endedStates.has(workflow.state) && this.#ledger.graph.hasDependents(taskId)) {
+    if (this.#ledger.isNeeded(workflow)) {
       const why = `tasks that depend on it are under way with what it came to; wait for them, or cancel them`;
       return refused(workflowId, runId, why).refusal;
     }
@@ -163,7 +163,8 @@ export class RunReset {
   #isForgotten(workflow: TaskRecord): boolean {
     const parent = workflow.spec.run?.parent;
     if (parent === undefined) return false;
-    return parentRunOf(this.#ledger.runs, workflow)?.record.children[parent.seq] === undefined;
+    const run = parentRunOf(this.#ledger.runs, workflow);
+    return run === undefined || !awaitsChild(run.record, parent.seq);
   }
 
   /** Ends what there is of the old run, but for its children. */
@@ -176,26 +177,26 @@ export class RunReset {
   }
 
   /** Children that the new run knows nothing of go on by themselves. */
-  #abandon(children: readonly RunRecord["children"][string][], { record }: OpenRun, at: number): void {
-    const own = new Set(Object.values(record.children).map(({ runId }) => runId));
-    for (const { workflowId, runId } of children) {
+  #abandon(children: readonly WorkflowId[], { record }: OpenRun, at: number): void {
+    for (const workflowId of children) {
       const child = this.#ledger.runs.of(workflowId);
-      if (child === undefined || isClosed(child.record) || own.has(runId)) continue;
+      if (child === undefined || isClosed(child.record) || hasChild(record, child.record)) continue;
       if (child.record.spec.parent?.workflowId !== record.spec.workflowId) continue;
       this.#ledger.runs.commit(child, { at, set: { abandoned: true } });
     }
   }
 }
 
-/** The run that came of this very request before. */
-function knownReset(record: RunRecord | null, events: readonly HistoryEvent[], requestId: string): RunId | null {
-  if (record?.spec.reset?.requestId === requestId) return record.spec.reset.runId;
-  const event = events.find((event) => event.type === "WorkflowTaskFailed" && event.requestId === requestId);
-  return event?.type === "WorkflowTaskFailed" ? event.newRunId : null;
-}
-
-function pendingCount({ activities, steps, children }: RunRecord): number {
-  return [activities, steps, children].reduce((sum, pending) => sum + Object.keys(pending).length, 0);
+/** Of the workflow's record, the old run's end, the new run, its activation and its children, in the journal. */
+function factBytes(workflow: TaskRecord, { spec, children }: RunRecord, { reason }: ResetRequest): number {
+  return (
+    jsonBytes(workflow.spec) +
+    2 * jsonBytes(spec.requiredCapabilities) +
+    jsonBytes(spec.retry) +
+    jsonBytes(reason) +
+    ABANDONED_BYTES * Object.keys(children).length +
+    OTHER_FACTS_BYTES
+  );
 }
 
 function historyGone(workflowId: WorkflowId): Refusal {

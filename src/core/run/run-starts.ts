@@ -18,6 +18,8 @@ export interface RunStart {
   readonly notBefore?: number;
   /** Of a child that its parent knows nothing of. */
   readonly abandoned?: boolean;
+  /** Updates from before a reset that no run of the chain has decided on. */
+  readonly admitted?: RunRecord["admitted"];
   /** What the chain has cost so far. */
   readonly usage?: RunRecord["usage"];
   readonly continuedFromRunId?: RunId;
@@ -58,7 +60,7 @@ export function firstSpec(workflow: TaskRecord, runId: RunId): RunSpec {
 export function newRun(start: RunStart): { readonly record: RunRecord; readonly first: readonly NewHistoryEvent[] } {
   const { spec, runId, at, attempt, notBefore } = start;
   // What its first event says is taken from there: it need not stand in the journal twice.
-  const { input: _, ...handedOn } = spec;
+  const { input: _, resets: __, ...handedOn } = spec;
   const record: RunRecord = {
     spec: { ...handedOn, metadata: {} },
     runId,
@@ -79,7 +81,7 @@ export function newRun(start: RunStart): { readonly record: RunRecord; readonly 
     externals: {},
     outstanding: {},
     updates: {},
-    admitted: {},
+    admitted: start.admitted ?? {},
     signalIds: {},
     signalCount: 0,
     buffered: [],
@@ -111,7 +113,7 @@ function firstSignals({ runId, at, signals = [] }: RunStart): NewHistoryEvent[] 
 
 function startedEvent(start: RunStart): NewHistoryEvent {
   const { spec, at, input, attempt, continuedFromRunId, lastFailure } = start;
-  const { runTimeoutMs, executionTimeoutMs, executionDeadlineAt, parent } = spec;
+  const { runTimeoutMs, executionTimeoutMs, executionDeadlineAt, parent, retry, resets } = spec;
   return {
     type: "WorkflowExecutionStarted",
     at,
@@ -131,5 +133,7 @@ function startedEvent(start: RunStart): NewHistoryEvent {
     ...(runTimeoutMs === null ? {} : { runTimeoutMs }),
     ...(executionTimeoutMs === null ? {} : { executionTimeoutMs }),
     ...(executionDeadlineAt === null ? {} : { executionDeadlineAt }),
+    ...(retry === null ? {} : { retry }),
+    ...(resets === undefined ? {} : { resets }),
   };
 }

@@ -220,6 +220,30 @@ it("is stuck where what it has under way would outgrow its record, and goes on w
   expect(engine.run("o-1").state).toBe("running");
 });
 
+const large = "x".repeat(70_000);
+it.each<[what: string, said: readonly Command[], thenToo: readonly Command[]]>([
+  [
+    "its memo",
+    [{ type: "ModifyWorkflowProperties", memo: { a: large } }],
+    [{ type: "ModifyWorkflowProperties", memo: { b: large } }],
+  ],
+  [
+    "its search attributes",
+    [{ type: "UpsertSearchAttributes", searchAttributes: { a: large } }],
+    [{ type: "UpsertSearchAttributes", searchAttributes: { b: large } }],
+  ],
+  ["the memo of its ContinueAsNew", [], [{ type: "ContinueAsNew", memo: { a: large, b: large } }]],
+])("is stuck where its record would outgrow a message by %s, and goes on with less", (what, said, thenToo) => {
+  const engine = givenStarted();
+  engine.answer("o-1", [...said, timer(1, 5)]);
+  engine.pass(5);
+  engine.answer("o-1", thenToo);
+  expect(engine.run("o-1").stuck?.failure.message).toMatch(new RegExp(`bytes in ${what}, which may have 131072`));
+  engine.pass(0);
+  engine.answer("o-1", []);
+  expect(engine.run("o-1").state).toBe("running");
+});
+
 it("fires thousands of timers, each once and in their order", () => {
   const engine = givenStarted();
   const timers = Array.from({ length: 5_000 }, (_, index) => timer(index + 1, 1 + ((index * 7_919) % 5_000)));

@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import type { Command } from "../../../src/protocol/command.js";
+import { FLUSH_BYTES_MAX } from "../../../src/protocol/limits.js";
 import { taskId } from "../../support/given.js";
 import type { Submission } from "../engine.js";
-import { complete, fail, Scripted, timer } from "./scripted.js";
+import { child, complete, fail, Scripted, timer } from "./scripted.js";
 
 function givenWaiting(): Scripted {
   const engine = Scripted.withWorker();
@@ -383,3 +384,70 @@ it.each(["idReusePolicy", "idConflictPolicy", "memo", "searchAttributes", "signa
     expect(started).toMatchObject({ ok: false, refusal: { code: "INVALID_MESSAGE", details: { field } } });
   },
 );
+
+/** A task that waits for another one still, behind a workflow that has completed. */
+function givenNeeded(): Scripted {
+  const engine = givenCompleted();
+  engine.submit({ taskId: "t-1", type: "ocr" }, { messageId: "first" });
+  engine.submit({ taskId: "t-2", type: "ocr", dependencies: ["o-1", "t-1"] }, { messageId: "second" });
+  return engine;
+}
+
+function givenCompleted(): Scripted {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  engine.answer("o-1", [complete("first")]);
+  return engine;
+}
+
+it.each([{ idReusePolicy: "allowDuplicate" }, { idConflictPolicy: "terminateExisting" }] as const)(
+  "takes from no task under way what it depends on: %j",
+  (policy) => {
+    const engine = givenNeeded();
+    expect(engine.start("o-1", policy)).toMatchObject({
+      ok: false,
+      refusal: { code: "ID_CONFLICT", message: expect.stringContaining("tasks under way depend on what it came to") },
+    });
+    expect(engine.task("o-1").output).toBe("first");
+    engine.cancel("t-2");
+    expect(engine.start("o-1", policy).ok).toBe(true);
+  },
+);
+
+it("starts no child under the id of a workflow that a task under way depends on", () => {
+  const engine = givenNeeded();
+  engine.start("o-2");
+  engine.answer("o-2", [child(1, "o-1")]);
+  expect(engine.events("o-2").at(-1)).toMatchObject({
+    type: "StartChildWorkflowExecutionFailed",
+    failure: { message: expect.stringContaining("tasks under way depend on what it came to") },
+  });
+  expect(engine.states("o-1", "t-2")).toEqual(["completed", "waiting"]);
+});
+
+it("starts an ended workflow again behind which another one has begun, which needs nothing of it any more", () => {
+  const engine = givenCompleted();
+  engine.start("o-2", { dependencies: ["o-1"] });
+  expect(engine.start("o-1", { idReusePolicy: "allowDuplicate" }).ok).toBe(true);
+  engine.answer("o-1", [complete("second")]);
+  expect(engine.states("o-1", "o-2")).toEqual(["completed", "open"]);
+});
+
+it("sends no more updates at a time than one message takes, and the others behind them", () => {
+  const engine = givenWaiting();
+  engine.signal("o-1", "go");
+  const ids = Array.from({ length: 10 }, (_, index) => `u-${index}`);
+  for (const updateId of ids) {
+    engine.core.update(taskId("o-1"), { updateId, name: "change", input: "x".repeat(120_000) }, engine.now);
+  }
+  const rounds: string[][] = [];
+  for (engine.answer("o-1", []); engine.activation("o-1") !== null; ) {
+    expect(JSON.stringify(engine.activation("o-1")?.updates).length).toBeLessThan(FLUSH_BYTES_MAX);
+    rounds.push(engine.activation("o-1")?.updates.map(({ updateId }) => updateId) ?? []);
+    engine.answer(
+      "o-1",
+      (rounds.at(-1) ?? []).map((updateId) => ({ type: "AcceptUpdate", updateId }) as const),
+    );
+  }
+  expect(rounds.flat()).toEqual(ids);
+});

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { Ledger } from "../../../src/core/ledger.js";
+import { FLUSH_BYTES_MAX } from "../../../src/protocol/limits.js";
 import { taskId } from "../../support/given.js";
 import { activity, child, complete, fail, Scripted, step, timer } from "./scripted.js";
 
@@ -292,6 +293,33 @@ it("refuses what would not fit into one flush of the journal", () => {
   expect(engine.reset("o-1", { reapply: "none" })).toMatchObject({ ok: true });
 });
 
+it("takes no more than one flush of the journal holds, whatever else is said of the workflow", () => {
+  const capabilities = Array.from({ length: 200 }, (_, index) => `${index}-${"c".repeat(120)}`);
+  const nonRetryableErrorTypes = Array.from({ length: 80 }, (_, index) => `${index}-${"e".repeat(250)}`);
+  const reason = "\u0001".repeat(5_000);
+  const given = (lastBytes: number) => {
+    const engine = new Scripted();
+    engine.register("k-w", { capabilities, maxConcurrentTasks: 9 });
+    engine.start("o-1", { requiredCapabilities: capabilities, retry: { nonRetryableErrorTypes } });
+    engine.answer("o-1", [child(1, `c-${"c".repeat(100)}`)]);
+    engine.answer("o-1", []);
+    for (const [index, bytes] of [...Array<number>(7).fill(100_000), lastBytes].entries()) {
+      engine.core.signal(taskId("o-1"), { name: "go", signalId: `s-${index}`, input: "x".repeat(bytes) }, engine.now);
+    }
+    const before = engine.decisions.length;
+    return {
+      reset: engine.reset("o-1", { to: "firstWorkflowTask", reason }),
+      decision: () => engine.decisions[before],
+    };
+  };
+  const { reset } = given(225_000);
+  if (reset.ok) throw new Error("it was taken");
+  const excess = Number(reset.refusal.details?.["bytes"]) - FLUSH_BYTES_MAX;
+  const { reset: taken, decision } = given(225_000 - excess);
+  expect(taken.ok).toBe(true);
+  expect(JSON.stringify(decision()?.facts).length).toBeLessThan(FLUSH_BYTES_MAX);
+});
+
 it("refuses to take back the end of a workflow that a task under way depends on", () => {
   const engine = Scripted.withWorker();
   engine.start("o-1");
@@ -326,3 +354,92 @@ function afterCrash(engine: Scripted): Scripted {
   next.core.place(next.now);
   return next;
 }
+
+it("tells the parent of a child's first end only, also where that waits for its place when the child is reset", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  engine.answer("o-1", [child(1, "c-1")]);
+  engine.answer("o-1", []);
+  engine.signal("o-1", "go");
+  engine.answer("c-1", [complete("wrong")]);
+  engine.reset("c-1");
+  expect(engine.run("c-1").abandoned).toBe(true);
+  engine.answer("c-1", [complete("right")]);
+  engine.answer("o-1", []);
+  const ends = engine.events("o-1").filter(({ type }) => type === "ChildWorkflowExecutionCompleted");
+  expect(ends).toMatchObject([{ seq: 1, output: "wrong" }]);
+});
+
+it("knows each reset again that its history holds no more, also once the workflow has left memory", () => {
+  const engine = givenOrder();
+  const first = engine.reset("o-1", { requestId: "once" });
+  engine.answer("o-1", []);
+  const second = engine.reset("o-1", { to: "firstWorkflowTask", requestId: "twice" });
+  expect(engine.reset("o-1", { requestId: "once" })).toEqual(first);
+  engine.answer("o-1", [{ type: "ContinueAsNew" }]);
+  engine.answer("o-1", [complete()]);
+  const ended = engine.task("o-1");
+  const history = { runId: engine.run("o-1").runId, events: [...engine.events("o-1")] };
+  engine.core.ledger.forgetTask(ended.spec.taskId);
+  const again = (requestId: string) =>
+    engine.core.reset(ended, history, { requestId, to: "lastWorkflowTask", reason: "", reapply: "all" }, engine.now);
+  expect([again("once"), again("twice")]).toEqual([first, second]);
+});
+
+it("keeps for the next run of the chain, whoever leads then, an update that this one has not decided on", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1");
+  engine.update("o-1", "u-1");
+  engine.update("o-1", "u-2");
+  engine.answer("o-1", [
+    timer(1, 60_000),
+    ...["u-1", "u-2"].map((updateId) => ({ type: "AcceptUpdate", updateId }) as const),
+  ]);
+  engine.reset("o-1");
+  const failure = { type: "No", message: "no" };
+  engine.answer("o-1", [{ type: "RejectUpdate", updateId: "u-2", failure }, { type: "ContinueAsNew" }]);
+  expect(engine.activation("o-1")?.updates.map(({ updateId }) => updateId)).toEqual(["u-1"]);
+  expect(
+    afterCrash(engine)
+      .activation("o-1")
+      ?.updates.map(({ updateId }) => updateId),
+  ).toEqual(["u-1"]);
+});
+
+it("keeps to the retry policy that the run continued with, also once it has left memory", () => {
+  const engine = Scripted.withWorker();
+  engine.start("o-1", { retry: { maximumAttempts: 1 } });
+  engine.answer("o-1", [{ type: "ContinueAsNew", retry: { maximumAttempts: 7 } }]);
+  engine.answer("o-1", [timer(1, 60_000)]);
+  engine.terminate("o-1");
+  const ended = engine.task("o-1");
+  const history = { runId: engine.run("o-1").runId, events: [...engine.events("o-1")] };
+  engine.core.ledger.forgetTask(ended.spec.taskId);
+  const request = { requestId: "r-1", to: "lastWorkflowTask", reason: "", reapply: "all" } as const;
+  expect(engine.core.reset(ended, history, request, engine.now).ok).toBe(true);
+  expect(engine.run("o-1").spec.retry).toEqual({ maximumAttempts: 7 });
+});
+
+it("gives a task what a workflow's dependency came to, also when that workflow is open again and the leader changed", () => {
+  const engine = Scripted.withWorker();
+  engine.register("k-1", { capabilities: ["ocr"], maxConcurrentTasks: 9 });
+  engine.submit({ taskId: "t-1", type: "ocr" });
+  engine.start("o-1", { dependencies: ["t-1"] });
+  engine.complete("t-1", "scan");
+  engine.answer("o-1", [complete()]);
+  const scanned = engine.task("t-1");
+  engine.core.ledger.forgetTask(scanned.spec.taskId);
+  engine.reset("o-1");
+  const next = afterCrash(engine);
+  next.core.ledger.tasks.delete(scanned.spec.taskId);
+  for (const each of [engine, next]) {
+    each.submit(
+      { taskId: "t-2", type: "ocr", dependencies: ["t-1"] },
+      { ended: new Map([[scanned.spec.taskId, scanned]]) },
+    );
+    expect(each.task("t-2").state).toMatch(/queued|assigned/);
+    expect(each.core.ledger.graph.hasDependents(scanned.spec.taskId)).toBe(true);
+    each.cancel("t-2");
+    expect(each.core.ledger.graph.hasDependents(scanned.spec.taskId)).toBe(true);
+  }
+});

@@ -73,6 +73,9 @@ const acts = {
       ...(c % 3 === 0 ? { idReusePolicy: "allowDuplicate" as const } : {}),
       ...(c % 7 === 0 ? { idConflictPolicy: "terminateExisting" as const } : {}),
       ...(c % 2 === 0 ? { signal: { name: "poke" } } : {}),
+      ...(b % 5 === 0
+        ? { dependencies: workflows(engine).filter((id) => id === `o-${c % 3}` && id !== `o-${a % 4}`) }
+        : {}),
       memo: { a },
     });
   },
@@ -201,6 +204,9 @@ function imageOf(ledger: Ledger) {
     stuck: new Set([...ledger.runs.stuck].map(({ runId }) => runId)),
     deadlines: new Map(due),
     counts: { ...ledger.counts },
+    needed: new Set(
+      [...ledger.tasks.values()].filter((record) => ledger.isNeeded(record)).map(({ spec }) => spec.taskId),
+    ),
   };
 }
 
@@ -241,13 +247,17 @@ it("writes facts that lose nothing on their way through JSON and their schema", 
   );
 });
 
-it("numbers the events of each history without a gap, and closes it once", () => {
+const isEndOfChild = /^ChildWorkflowExecution(Completed|Failed|Canceled|Terminated|TimedOut)$/;
+
+it("numbers the events of each history without a gap, ends each child once, and closes it once", () => {
   fc.assert(
     fc.property(anyLife, (life) => {
       const engine = played(life);
       for (const { record, tail } of engine.core.ledger.runs.all()) {
         expect(tail.map(({ eventId }) => eventId)).toEqual(tail.map((_, index) => index + 1));
         expect(record.lastEventId).toBe(tail.length);
+        const ends = tail.flatMap((event) => (isEndOfChild.test(event.type) && "seq" in event ? [event.seq] : []));
+        expect(new Set(ends).size).toBe(ends.length);
       }
       const closed = engine.facts.flatMap((fact) =>
         fact.type === "RunAdvanced" && fact.set.state !== undefined && !["running", "stuck"].includes(fact.set.state)
