@@ -48,10 +48,9 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
     const waiters = waiting.get(id);
     if (waiters === undefined) return false;
     try {
-      const outcome = outcomeOf(id, message);
-      for (const waiter of [...waiters]) waiter.resolve(outcome);
+      resolveAll(waiters, outcomeOf(id, message));
     } catch (failure) {
-      for (const waiter of [...waiters]) waiter.reject(failure);
+      rejectAll(waiters, failure);
       throw new GivenUpError(failure instanceof Error ? failure.message : String(failure), { cause: failure });
     }
     return true;
@@ -87,10 +86,10 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
     if (waiters === undefined || !fleet.isConnected) return;
     try {
       const outcome = await find(foreignId);
-      if (outcome !== undefined) for (const waiter of [...waiters]) waiter.resolve(outcome);
+      if (outcome !== undefined) resolveAll(waiters, outcome);
     } catch (error) {
       if (error instanceof TaskFailure) {
-        for (const waiter of [...waiters]) waiter.reject(error);
+        rejectAll(waiters, error);
         return;
       }
       logger.warn({ foreignId, err: error }, "an answer cannot be looked up now; it is tried again");
@@ -124,4 +123,13 @@ export async function startAnswers(fleet: Fleet, rule: AnyMember, logger: Logger
         else signal.addEventListener("abort", onAbort, { once: true });
       }),
   };
+}
+
+/** Each leaves the set as it is told. */
+function resolveAll(waiters: Waiters, outcome: MemberOutcome): void {
+  for (const waiter of [...waiters]) waiter.resolve(outcome);
+}
+
+function rejectAll(waiters: Waiters, reason: unknown): void {
+  for (const waiter of [...waiters]) waiter.reject(reason);
 }

@@ -3,11 +3,11 @@
  * handled as one and acknowledged after that; what of it cannot be read is left out and becomes a dead letter.
  */
 import type { Schema } from "../workflow/standard-schema.js";
-import { ConsumerIntake, type ConsumptionParts, type Held } from "./consumer-intake.js";
-import { type Consumption, type HandlingContext, holdCount, PATIENCE_MS, storedOf } from "./consumption.js";
+import { ConsumerIntake, type ConsumptionParts, type Held, holdCount, PATIENCE_MS } from "./consumer-intake.js";
+import type { Consumption, HandlingContext } from "./consumption.js";
 import { decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
-import { type Received, received } from "./received.js";
+import { type Received, received, storedOf } from "./received.js";
 import { untilAborted } from "./until-aborted.js";
 
 export interface BatchOptions<T> {

@@ -3,13 +3,12 @@
  * that of two writers one loses the race and looks again. `defineTopology` declares the bucket.
  */
 import { PerdureError } from "../errors.js";
-import { apiCodes } from "../jetstream/api-error.js";
 import { streamOfBucket, subjectOfKey } from "../jetstream/bucket-names.js";
 import type { Connection, Subscription } from "../jetstream/connection.js";
-import { publishAcked } from "../jetstream/publisher.js";
 import { lastMessage } from "../jetstream/stream-access.js";
 import type { Schema } from "../workflow/standard-schema.js";
 import { decodeBody } from "./foreign-body.js";
+import { publishOnto } from "./guarded-publish.js";
 
 export interface BucketEntry<T> {
   /** Undefined where there is none, or it was deleted. */
@@ -34,10 +33,6 @@ export interface Bucket<T> {
 }
 
 const KEY = /^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/;
-const PUBLISH_TIMEOUT_MS = 5_000;
-
-/** What JetStream answers to a write onto another revision than the last. */
-const lostRaceCodes: readonly unknown[] = [apiCodes.wrongLastSequence, apiCodes.wrongLastSequenceUnknown];
 
 export function bucketOf<T>(connection: Connection, name: string, schema: Schema<unknown, T>): Bucket<T> {
   const subjectOf = (key: string): string => {
@@ -64,16 +59,8 @@ export function bucketOf<T>(connection: Connection, name: string, schema: Schema
     },
 
     async put(key, value, expectedRevision) {
-      try {
-        const { sequence } = await publishAcked(connection, subjectOf(key), JSON.stringify(value), {
-          timeoutMs: PUBLISH_TIMEOUT_MS,
-          headers: { "Nats-Expected-Last-Subject-Sequence": String(expectedRevision) },
-        });
-        return { revision: sequence };
-      } catch (fault) {
-        if (fault instanceof PerdureError && lostRaceCodes.includes(fault.details["apiCode"])) return "lostRace";
-        throw fault;
-      }
+      const written = await publishOnto(connection, subjectOf(key), JSON.stringify(value), expectedRevision);
+      return typeof written === "string" ? "lostRace" : { revision: written.sequence };
     },
 
     async update(key, change) {

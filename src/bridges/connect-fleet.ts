@@ -23,16 +23,16 @@ import type { DeclaredTopology } from "../protocol/topology-declaration.js";
 import type { Schema } from "../workflow/standard-schema.js";
 import { BatchConsumption, type BatchOptions } from "./batch-consumption.js";
 import { type Bucket, bucketOf } from "./bucket.js";
-import { type ConsumeOptions, type Consumption, MessageConsumption, storedOf } from "./consumption.js";
+import { type ConsumeOptions, type Consumption, MessageConsumption } from "./consumption.js";
 import { DeadLetterBox } from "./dead-letter-box.js";
 import { type GoOn, type WatchedConsumer, watchExhausted } from "./exhausted.js";
 import type { Fleet, FleetOptions, Published, PublishOptions } from "./fleet.js";
 import { decodeBody } from "./foreign-body.js";
-import { type Received, received } from "./received.js";
+import { PUBLISH_TIMEOUT_MS } from "./guarded-publish.js";
+import { type Received, received, storedOf } from "./received.js";
 import { Settlement } from "./settlement.js";
 
 const SERVER_DEFAULT = "nats://localhost:4222";
-const PUBLISH_TIMEOUT_MS = 5_000;
 
 /** @throws PerdureError CONNECTION_FAILED, USAGE, INVALID_ID; as `Fleet.apply` does */
 export async function connectFleet(options: FleetOptions): Promise<Fleet> {
@@ -174,6 +174,14 @@ class ConnectedFleet implements Fleet {
     return pingJetStream(this.#connection);
   }
 
+  flush(): Promise<void> {
+    return this.#connection.flush();
+  }
+
+  async stopConsuming(patienceMs?: number): Promise<void> {
+    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop(patienceMs)));
+  }
+
   onReconnected(listener: () => void): void {
     this.#connection.onEvent((event) => {
       if (event === "reconnected") listener();
@@ -208,14 +216,6 @@ class ConnectedFleet implements Fleet {
     const consumption = await starting;
     this.#consumptions.add(consumption);
     return consumption;
-  }
-
-  flush(): Promise<void> {
-    return this.#connection.flush();
-  }
-
-  async stopConsuming(patienceMs?: number): Promise<void> {
-    await Promise.all([...this.#consumptions].map((consumption) => consumption.stop(patienceMs)));
   }
 
   #lost(): PerdureError {

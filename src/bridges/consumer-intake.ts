@@ -3,6 +3,7 @@
  * long as that takes, and the order in which all of it ends.
  */
 import { setMaxListeners } from "node:events";
+import { PerdureError } from "../errors.js";
 import type { Connection } from "../jetstream/connection.js";
 import type { Delivery } from "../jetstream/delivery.js";
 import { type ConsumerRules, DurableConsumer } from "../jetstream/durable-consumer.js";
@@ -35,6 +36,9 @@ export interface Held {
   readRules(): Promise<ConsumerRules>;
   release(): void;
 }
+
+/** How long what is in hand may take when a consumption is stopped. */
+export const PATIENCE_MS = 30_000;
 
 export class ConsumerIntake {
   readonly #parts: ConsumptionParts;
@@ -88,4 +92,18 @@ export class ConsumerIntake {
     await this.#options.finish();
     clearTimeout(timer);
   }
+}
+
+/** @throws PerdureError USAGE: with none at a time nothing would ever be handled, and nothing would say so. */
+export function holdCount(
+  what: string,
+  count: number,
+  of: { readonly stream: string; readonly consumer: string },
+): void {
+  if (Number.isSafeInteger(count) && count > 0) return;
+  throw new PerdureError(
+    "USAGE",
+    `Consumer ${of.consumer} of stream ${of.stream} cannot be consumed with a ${what} of ${count}; nothing was. It takes a whole number above 0.`,
+    { details: { stream: of.stream, consumer: of.consumer, [what]: count } },
+  );
 }

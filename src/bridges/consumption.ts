@@ -3,13 +3,11 @@
  * that. At least once: handled, then acknowledged; meanwhile the server is told that it is in hand, so that the wait for an
  * acknowledgement bounds how long a dead process is waited for, not how long the work takes.
  */
-
-import { PerdureError } from "../errors.js";
 import type { Schema } from "../workflow/standard-schema.js";
-import { ConsumerIntake, type ConsumptionParts, type Held } from "./consumer-intake.js";
+import { ConsumerIntake, type ConsumptionParts, type Held, holdCount, PATIENCE_MS } from "./consumer-intake.js";
 import { type BodyFormat, decodeBody } from "./foreign-body.js";
 import { GivenUpError } from "./given-up-error.js";
-import { type Received, received, type Stored } from "./received.js";
+import { type Received, received, storedOf } from "./received.js";
 import { placeOf } from "./settlement.js";
 import { untilAborted } from "./until-aborted.js";
 
@@ -50,8 +48,6 @@ export interface Consumption {
   stop(patienceMs?: number): Promise<void>;
 }
 
-/** How long what is in hand may take when a consumption is stopped. */
-export const PATIENCE_MS = 30_000;
 /** What is acknowledged comes to nobody else: it has so long in any case. */
 const PATIENCE_AFTER_RECEIPT_MS = 5_000;
 
@@ -156,24 +152,3 @@ export class MessageConsumption<T> implements Consumption {
     await Promise.all(this.#inHand);
   }
 }
-
-/** @throws PerdureError USAGE: with none at a time nothing would ever be handled, and nothing would say so. */
-export function holdCount(
-  what: string,
-  count: number,
-  of: { readonly stream: string; readonly consumer: string },
-): void {
-  if (Number.isSafeInteger(count) && count > 0) return;
-  throw new PerdureError(
-    "USAGE",
-    `Consumer ${of.consumer} of stream ${of.stream} cannot be consumed with a ${what} of ${count}; nothing was. It takes a whole number above 0.`,
-    { details: { stream: of.stream, consumer: of.consumer, [what]: count } },
-  );
-}
-
-export const storedOf = ({ stream, sequence, deliveryCount, storedAt }: Stored): Stored => ({
-  stream,
-  sequence,
-  deliveryCount,
-  storedAt,
-});

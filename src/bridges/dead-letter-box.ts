@@ -4,7 +4,6 @@
  * again, or leaves it to `exhausted.ts`, and it is kept once all the same.
  */
 import { PerdureError } from "../errors.js";
-import { apiCodes } from "../jetstream/api-error.js";
 import type { Connection } from "../jetstream/connection.js";
 import { defineTopology } from "../jetstream/define-topology.js";
 import { publishAcked } from "../jetstream/publisher.js";
@@ -21,6 +20,7 @@ import {
 } from "../protocol/dead-letter.js";
 import type { Namespace } from "../protocol/ids.js";
 import { DeadLetterParts } from "./dead-letter-parts.js";
+import { PUBLISH_TIMEOUT_MS, publishOnto } from "./guarded-publish.js";
 import { bytesOf, carriedOf, type KeptLetter, keptLetterOf } from "./kept-letter.js";
 import { type RawMessage, REPLAY_HEADER, received } from "./received.js";
 
@@ -54,7 +54,6 @@ export interface DeadLetterFilter {
   readonly limit?: number | undefined;
 }
 
-const PUBLISH_TIMEOUT_MS = 5_000;
 const LISTED_DEFAULT = 100;
 /** A schema may complain of each of a million elements. */
 const MESSAGE_LENGTH_MAX = 2_000;
@@ -130,16 +129,9 @@ export class DeadLetterBox {
 
   /** False where another letter than the expected one is the last on its subject. */
   async #write(letter: DeadLetter, expectedSequence: number): Promise<boolean> {
-    try {
-      await publishAcked(this.#connection, deadLetterSubject(this.#namespace, letter), JSON.stringify(letter), {
-        timeoutMs: PUBLISH_TIMEOUT_MS,
-        headers: { "Nats-Expected-Last-Subject-Sequence": String(expectedSequence) },
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof PerdureError && error.details["apiCode"] === apiCodes.wrongLastSequence) return false;
-      throw error;
-    }
+    const subject = deadLetterSubject(this.#namespace, letter);
+    const written = await publishOnto(this.#connection, subject, JSON.stringify(letter), expectedSequence);
+    return typeof written !== "string";
   }
 
   async count(): Promise<number> {
@@ -155,10 +147,7 @@ export class DeadLetterBox {
   async list({ stream, consumer, limit = LISTED_DEFAULT }: DeadLetterFilter = {}): Promise<readonly KeptLetter[]> {
     const letters: KeptLetter[] = [];
     if ((await this.count()) === 0) return letters;
-    const subject =
-      stream === undefined && consumer === undefined
-        ? allDeadLetters(this.#namespace)
-        : `${this.#namespace}.deadletter.${stream ?? "*"}.${consumer ?? "*"}.*`;
+    const subject = allDeadLetters(this.#namespace, { stream, consumer });
     for (let from = 1; letters.length < limit; ) {
       const stored = await nextMessage(this.#connection, this.#stream, { sequence: from, subject });
       if (stored === undefined) break;

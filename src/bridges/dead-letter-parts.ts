@@ -5,10 +5,8 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { PerdureError } from "../errors.js";
-import { apiCodes } from "../jetstream/api-error.js";
 import type { Connection } from "../jetstream/connection.js";
 import { defineTopology } from "../jetstream/define-topology.js";
-import { publishAcked } from "../jetstream/publisher.js";
 import { lastMessage, purgeStream } from "../jetstream/stream-access.js";
 import { applyTopology } from "../jetstream/topology-apply.js";
 import type { Logger } from "../logger.js";
@@ -20,13 +18,11 @@ import {
 } from "../protocol/dead-letter.js";
 import { decodeMessage } from "../protocol/decode.js";
 import type { Namespace } from "../protocol/ids.js";
+import { publishOnto } from "./guarded-publish.js";
 
 const PART_BYTES_MAX = 256 * 1024;
-const PUBLISH_TIMEOUT_MS = 5_000;
 /** For the headers of the letter itself. */
 const LETTER_HEADER_BYTES = 1_024;
-/** A schema may have something to say of each of a million characters. */
-const REASON_LENGTH_MAX = 2_000;
 
 const Carried = DeadLetter.pick({ headers: true, repeatedHeaders: true, data: true, encoding: true });
 const noContents: z.infer<typeof Carried> = { headers: {}, repeatedHeaders: undefined, data: "", encoding: "text" };
@@ -57,9 +53,13 @@ export class DeadLetterParts {
     await this.#open(logger);
     for (let number = 1; number <= parts.count; number += 1) {
       const part = contents.subarray((number - 1) * size, number * size);
-      await this.#store(deadLetterPartSubject(this.#namespace, letter, digest, number), part);
+      const subject = deadLetterPartSubject(this.#namespace, letter, digest, number);
+      // A lost race: it is there already, of a try that ended before the letter was written.
+      if ((await publishOnto(this.#connection, subject, part, 0)) === "underWay") {
+        throw new PerdureError("STORAGE_UNAVAILABLE", `Somebody else writes a part of a dead letter now: ${subject}.`);
+      }
     }
-    return { ...letter, ...noContents, message: letter.message.slice(0, REASON_LENGTH_MAX), parts };
+    return { ...letter, ...noContents, parts };
   }
 
   /** @throws PerdureError STORE_DAMAGED where a part is gone */
@@ -100,18 +100,6 @@ export class DeadLetterParts {
       },
     });
     await applyTopology(this.#connection, topology, { onDataLoss: "refuse", logger });
-  }
-
-  async #store(subject: string, part: Uint8Array): Promise<void> {
-    try {
-      await publishAcked(this.#connection, subject, part, {
-        timeoutMs: PUBLISH_TIMEOUT_MS,
-        headers: { "Nats-Expected-Last-Subject-Sequence": "0" },
-      });
-    } catch (error) {
-      // There already: of a try that ended before the letter was written.
-      if (!(error instanceof PerdureError) || error.details["apiCode"] !== apiCodes.wrongLastSequence) throw error;
-    }
   }
 }
 

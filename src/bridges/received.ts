@@ -23,6 +23,14 @@ export interface Stored {
   readonly storedAt: number;
 }
 
+/** Of something that says more. */
+export const storedOf = ({ stream, sequence, deliveryCount, storedAt }: Stored): Stored => ({
+  stream,
+  sequence,
+  deliveryCount,
+  storedAt,
+});
+
 /** What a message has before its body was looked at. */
 export interface RawMessage extends ReceivedHeaders {
   readonly subject: string;

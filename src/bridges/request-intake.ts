@@ -21,6 +21,12 @@ export interface IntakeParts {
   readonly logger: Logger;
 }
 
+/** Of one rule of the bridge, by its name. */
+interface Intake extends IntakeParts {
+  readonly name: string;
+  readonly rule: AnyRequest;
+}
+
 type EndedRequest = Extract<AnyRequest, { ack: "onEnded" }>;
 
 const IN_HAND_MAX = 100;
@@ -40,42 +46,44 @@ const lastingCodes: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 export async function startIntake(name: string, rule: AnyRequest, parts: IntakeParts): Promise<void> {
-  const { fleet, logger } = parts;
+  const intake = { ...parts, name, rule };
   const { from, schema } = rule;
-  if ("stream" in from) {
-    await fleet.consume({
-      ...from,
-      schema,
-      ack: rule.ack === "onReceipt" ? "onReceipt" : "onHandled",
-      maxConcurrent: rule.maxConcurrent ?? IN_HAND_MAX,
-      handle: (message, context) => take(name, rule, parts, message, context),
-      goOn: async (message, context) => rule.ack !== "onReceipt" && goOn(name, rule, parts, message, context),
-    });
+  if ("subject" in from) {
+    parts.fleet.listen(from.subject, schema, heard(intake), { queue: from.queue });
     return;
   }
+  await parts.fleet.consume({
+    ...from,
+    schema,
+    ack: rule.ack === "onReceipt" ? "onReceipt" : "onHandled",
+    maxConcurrent: rule.maxConcurrent ?? IN_HAND_MAX,
+    handle: (message, context) => take(intake, message, context),
+    goOn: async (message, context) => rule.ack !== "onReceipt" && goOn(intake, message, context),
+  });
+}
+
+/** Takes what lies in no stream. */
+function heard(intake: Intake): (message: Received<unknown>) => void {
   const never = new AbortController().signal;
   const inHand = new Set<Received<unknown>>();
-  const heard = (message: Received<unknown>): void => {
+  return (message) => {
     // What this or another bridge of ours sent is a task already.
     if (message.header(TASK_HEADER) !== undefined) return;
     const lost = (error: unknown): void =>
-      logger.error({ subject: message.subject, err: error }, "a request that was heard became no task");
+      intake.logger.error({ subject: message.subject, err: error }, "a request that was heard became no task");
     if (inHand.size >= HEARD_MAX) {
       lost(new Error(`${HEARD_MAX} wait for an orchestrator already`));
       return;
     }
     inHand.add(message);
-    take(name, rule, parts, message, { signal: never })
+    take(intake, message, { signal: never })
       .catch(lost)
       .finally(() => inHand.delete(message));
   };
-  fleet.listen(from.subject, schema, heard, { queue: from.queue });
 }
 
 async function take(
-  name: string,
-  rule: AnyRequest,
-  { bridge, fleet, client }: IntakeParts,
+  { name, rule, bridge, fleet, client }: Intake,
   message: Received<unknown>,
   { signal }: HandlingContext,
 ): Promise<void> {
@@ -107,9 +115,7 @@ async function take(
  * it became one, goes on all the same, and is waited for.
  */
 async function goOn(
-  name: string,
-  rule: AnyRequest,
-  { bridge, fleet, client }: IntakeParts,
+  { name, rule, bridge, fleet, client }: Intake,
   message: Received<unknown>,
   { signal }: HandlingContext,
 ): Promise<boolean> {

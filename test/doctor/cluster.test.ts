@@ -1,41 +1,21 @@
 /** Three servers, of which some go away. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { provision } from "../../src/jetstream/provision.js";
 import { topologyOf } from "../../src/protocol/topology.js";
-import { type ConfiguredNats, startConfigured } from "../support/configured-nats.js";
+import { useCluster } from "../support/cluster.js";
 import { newNamespace } from "../support/nats.js";
 import { untilHolds } from "../support/until.js";
 import { editStream } from "./api.js";
-import { codesOf, findingOf, freePort, givenConnection, lookAt } from "./examined.js";
+import { codesOf, findingOf, givenConnection, lookAt } from "./examined.js";
 
-let servers: readonly ConfiguredNats[] = [];
+const cluster = useCluster();
 
-const [first, second, third] = [0, 1, 2].map((index) => () => {
-  const server = servers[index];
-  if (server === undefined) throw new Error("the cluster does not run");
-  return server;
-}) as [() => ConfiguredNats, () => ConfiguredNats, () => ConfiguredNats];
-
-beforeAll(async () => {
-  const ports = await Promise.all([freePort(), freePort(), freePort()]);
-  const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
-  servers = await Promise.all(
-    ports.map((port, index) =>
-      startConfigured(`
-        server_name: n${index}
-        jetstream { store_dir: "STORE" }
-        cluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`),
-    ),
-  );
-});
-
-afterAll(() => Promise.all(servers.map((server) => server[Symbol.asyncDispose]())));
-
-const look = (namespace: ReturnType<typeof newNamespace>) => lookAt(first().url, { namespace, timeoutMs: 1_000 });
+const look = (namespace: ReturnType<typeof newNamespace>) =>
+  lookAt(cluster.servers[0].url, { namespace, timeoutMs: 1_000 });
 
 async function givenStreams(replicas: number) {
   const namespace = newNamespace();
-  const connection = await givenConnection(first().url);
+  const connection = await givenConnection(cluster.servers[0].url);
   const make = () => provision(connection, topologyOf(namespace), { replicas, serverSync: "unknown" });
   // A cluster that has just started elects its leader first.
   await untilHolds("the streams are made", make, () => true, { deadlineMs: 25_000 });
@@ -66,13 +46,13 @@ it("judges a cluster by its replicas, and by who is left of it", { timeout: 120_
   });
   await editStream(triple.connection, tasks, { num_replicas: 3 });
 
-  await third().stop();
+  await cluster.servers[2].stop();
   const behind = async () => codesOf(await look(triple.namespace));
   await untilHolds("one is missed", behind, (codes) => codes.includes("streams/replica-behind"), {
     deadlineMs: 30_000,
   });
 
-  await second().stop();
+  await cluster.servers[1].stop();
   const leaderless = await untilHolds("nobody leads", behind, (codes) => codes.includes("account/jetstream-silent"), {
     deadlineMs: 30_000,
   });

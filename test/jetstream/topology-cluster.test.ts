@@ -6,31 +6,17 @@ import { managerOf } from "../../src/jetstream/jetstream-manager.js";
 import { applyTopology } from "../../src/jetstream/topology-apply.js";
 import { planTopology } from "../../src/jetstream/topology-plan.js";
 import { silentLogger } from "../../src/logger.js";
-import { freePort } from "../doctor/examined.js";
-import { type ConfiguredNats, startConfigured } from "../support/configured-nats.js";
+import { useCluster } from "../support/cluster.js";
 import { untilHolds } from "../support/until.js";
 
-let servers: readonly ConfiguredNats[] = [];
+const cluster = useCluster();
 let connection: Connection;
 
 beforeAll(async () => {
-  const ports = await Promise.all([freePort(), freePort(), freePort()]);
-  const routes = ports.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
-  servers = await Promise.all(
-    ports.map((port, index) =>
-      startConfigured(`
-        server_name: n${index}
-        jetstream { store_dir: "STORE" }
-        cluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`),
-    ),
-  );
-  connection = await connect({ servers: servers.map(({ url }) => url), name: "test", logger: silentLogger });
-}, 60_000);
-
-afterAll(async () => {
-  await connection.close();
-  await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+  const servers = cluster.servers.map(({ url }) => url);
+  connection = await connect({ servers, name: "test", logger: silentLogger });
 });
+afterAll(() => connection.close());
 
 const declaredWith = (replicas: number | undefined) =>
   defineTopology("copies", {

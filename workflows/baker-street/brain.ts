@@ -3,19 +3,18 @@
  * workers say and hosts the extensions, until another brain takes over.
  */
 import { type Client, connectClient } from "perdure";
-import { type Consumption, connectFleet, type Fleet, type RunningBridge, startBridge } from "perdure/bridges";
-import { brainBridge } from "./brain-bridge.js";
+import { connectFleet } from "perdure/bridges";
+import { BrainDuties } from "./brain-duties.js";
 import { ExtensionRegistry } from "./extension-registry.js";
 import { HandoffMember } from "./handoff.js";
 import { beat, HealthMonitor } from "./health.js";
 import { startHttpFace } from "./http-face.js";
 import { JobBook } from "./job-book.js";
 import { JobDesk } from "./job-desk.js";
-import { handInLost } from "./lost-dispatches.js";
 import type { MemberSettings } from "./member-settings.js";
 import { Memory } from "./memory.js";
 import { brainTopology, jobSettings, news } from "./topology.js";
-import { startTracing, type Tracing } from "./tracing.js";
+import { startTracing } from "./tracing.js";
 
 export interface BrainSettings extends MemberSettings {
   /** 0 takes a free one. */
@@ -32,8 +31,6 @@ export interface Brain {
 
 const nothing = async (): Promise<void> => undefined;
 const INTERVALS_UNTIL_SILENT = 4;
-/** What is in hand of status and result is remembered within milliseconds. */
-const READ_PATIENCE_MS = 2_000;
 
 export async function startBrain(settings: BrainSettings): Promise<Brain> {
   const { id, servers, namespace, heartbeatMs, ackWaitMs, logger } = settings;
@@ -47,9 +44,9 @@ export async function startBrain(settings: BrainSettings): Promise<Brain> {
   const book = new JobBook(memory);
   const patienceMs = heartbeatMs * INTERVALS_UNTIL_SILENT;
   const extensions = new ExtensionRegistry(fleet, memory, patienceMs);
-  const duties = new Duties({
-    settings,
-    basis,
+  const duties = new BrainDuties({
+    connection: basis,
+    ackWaitMs,
     fleet,
     client,
     book,
@@ -109,54 +106,6 @@ export async function startBrain(settings: BrainSettings): Promise<Brain> {
       }
     },
   };
-}
-
-interface DutyParts {
-  readonly settings: BrainSettings;
-  readonly basis: Pick<MemberSettings, "servers" | "namespace">;
-  readonly fleet: Fleet;
-  readonly client: Client;
-  readonly book: JobBook;
-  readonly extensions: ExtensionRegistry;
-  readonly tracing: Tracing;
-  readonly extensionLostAfterMs: number;
-}
-
-/** What only the active brain does. */
-class Duties {
-  readonly #parts: DutyParts;
-  #bridge: RunningBridge | null = null;
-  #reading: Consumption | null = null;
-  #endOverhearing = nothing;
-
-  constructor(parts: DutyParts) {
-    this.#parts = parts;
-  }
-
-  async take(): Promise<void> {
-    const { settings, basis, fleet, client, book, extensions, tracing, extensionLostAfterMs } = this.#parts;
-    const { namespace, ackWaitMs } = settings;
-    const jobs = await jobSettings(fleet, ackWaitMs);
-    await fleet.apply(brainTopology(namespace, jobs));
-    if (jobs.queued.length > 0) this.#reading = await book.read(fleet);
-    if (jobs.overheard.includes(news.status)) this.#endOverhearing = book.overhear(fleet, news.status);
-    this.#bridge = await startBridge(brainBridge({ namespace, tracing, settings: jobs, extensionLostAfterMs }), basis);
-    await extensions.announceAgain();
-    // Not worth a brain: the next one tries again.
-    await handInLost(client).catch((fault: unknown) => console.error("lost jobs could not be handed in again:", fault));
-  }
-
-  /** May be called twice. */
-  async letGo(): Promise<void> {
-    const [bridge, reading, endOverhearing] = [this.#bridge, this.#reading, this.#endOverhearing];
-    this.#bridge = null;
-    this.#reading = null;
-    this.#endOverhearing = nothing;
-    // Tasks in hand go back to the engine, which gives them to the next brain's bridge.
-    await bridge?.stop();
-    await reading?.stop(READ_PATIENCE_MS);
-    await endOverhearing();
-  }
 }
 
 /** Whoever offers tools now, and which. */

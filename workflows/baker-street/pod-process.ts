@@ -71,22 +71,26 @@ export async function runPod(options: PodOptions): Promise<PodEnd> {
   if (pid !== undefined) reaper.remove(pid);
 
   const [stdout, stderr] = outputs.map((output) => output());
-  const fault = (type: PodFault, message: string) => ({ type, message });
-  const why = (): PodEnd["fault"] => {
-    if (ended.error !== undefined) return fault("POD_NOT_STARTED", `${program}: ${ended.error.message}`);
-    if (ended.isStopped) return fault("POD_STOPPED", "the launcher was stopped");
-    if (ended.isLate) return fault("POD_TIMED_OUT", `not done after ${timeoutMs} ms; it was ended`);
-    if (ended.signal !== null) return fault("POD_KILLED", `ended by ${ended.signal}`);
-    if (ended.code !== 0) return fault("POD_FAILED", `exit status ${ended.code}`);
-    return null;
-  };
   return {
     exitCode: ended.code,
     stdout: stdout?.text ?? "",
     stderr: stderr?.text ?? "",
     isTruncated: stdout?.isTruncated === true || stderr?.isTruncated === true,
-    fault: why(),
+    fault: faultOf(ended, program, timeoutMs),
   };
+}
+
+function faultOf(
+  { error, isStopped, isLate, signal, code }: Ended,
+  program: string,
+  timeoutMs: number,
+): PodEnd["fault"] {
+  if (error !== undefined) return { type: "POD_NOT_STARTED", message: `${program}: ${error.message}` };
+  if (isStopped) return { type: "POD_STOPPED", message: "the launcher was stopped" };
+  if (isLate) return { type: "POD_TIMED_OUT", message: `not done after ${timeoutMs} ms; it was ended` };
+  if (signal !== null) return { type: "POD_KILLED", message: `ended by ${signal}` };
+  if (code !== 0) return { type: "POD_FAILED", message: `exit status ${code}` };
+  return null;
 }
 
 /** Reads to the end and keeps the beginning. */

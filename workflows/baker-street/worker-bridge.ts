@@ -3,6 +3,7 @@
  * fleet how it goes, and acknowledges it when it has ended and its result is out. If it dies before, the job goes to another
  * worker; where that is one of ours, it finds the workflow still going, or ended.
  */
+import type { EndedTask } from "perdure";
 import { type Bridge, defineBridge, publication, type Received, request, taskIdOf } from "perdure/bridges";
 import { AnyJob, type Job, type JobResult, JobStatus, subject } from "./messages.js";
 import { type JobSettings, jobStream, workers, workerTopology } from "./topology.js";
@@ -67,19 +68,8 @@ export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOption
         ack: "onEnded",
         outcome: (ended, { id: jobId }, message) => {
           const hop = hops.get(message);
-          const { state, output, error } = ended;
-          const failure = {
-            type: error?.type ?? state.toUpperCase(),
-            message: error?.message ?? `the job ended ${state}`,
-          };
-          hop?.end(state === "completed" ? undefined : failure.message);
-          const end = state === "completed" ? { output: output ?? null } : { error: failure };
-          const result: JobResult = {
-            ...resultBasis(jobId),
-            status: state === "completed" ? "completed" : "failed",
-            ...end,
-            durationMs: (ended.endedAt ?? ended.submittedAt) - ended.submittedAt,
-          };
+          const result: JobResult = { ...resultBasis(jobId), ...endOf(ended) };
+          hop?.end(result.error?.message);
           const headers = hop === undefined ? {} : { headers: { traceparent: hop.traceparent } };
           return { subject: subject.jobResult(jobId), body: result, ...headers };
         },
@@ -88,6 +78,13 @@ export function workerBridge({ workerId, tracing, settings }: WorkerBridgeOption
     },
     publications: { status },
   });
+}
+
+function endOf({ state, output, error, submittedAt, endedAt = submittedAt }: EndedTask) {
+  const durationMs = endedAt - submittedAt;
+  if (state === "completed") return { status: state, output: output ?? null, durationMs };
+  const { type = state.toUpperCase(), message = `the job ended ${state}` } = error ?? {};
+  return { status: "failed" as const, error: { type, message }, durationMs };
 }
 
 function tooLarge(job: Job): JobResult["error"] {

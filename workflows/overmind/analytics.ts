@@ -43,10 +43,5 @@ export async function readRoutingReport(bucket: StateBucket): Promise<RoutingRep
 }
 
 async function change(bucket: StateBucket, changed: (totals: RoutingTotals) => RoutingTotals): Promise<void> {
-  for (;;) {
-    const { value: before = noTotals, revision } = await bucket.read(KEY, RoutingTotals);
-    const after = changed(before);
-    if (after === before) return;
-    if ((await bucket.write(KEY, after, revision)) === "written") return;
-  }
+  await bucket.change(KEY, RoutingTotals, (totals = noTotals) => changed(totals));
 }

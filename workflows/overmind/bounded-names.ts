@@ -14,12 +14,14 @@ export function lineOf(name: string): string {
 
 /** An id as it is remembered among a hundred others: a long one by its digest. */
 export function rememberedId(id: string): string {
-  return id.length > ID_LENGTH_MAX ? digestOf(id) : id;
+  return id.length > ID_LENGTH_MAX ? byDigest(id) : id;
 }
 
 /** An id as a header carries it, which is no place for a line break or for 64 KiB; a blank at its end would be lost. */
 export function headerId(id: string): string {
-  return id.length > ID_LENGTH_MAX || /[\r\n]|^[ \t]|[ \t]$/.test(id) ? digestOf(id) : id;
+  return id.length > ID_LENGTH_MAX || /[\r\n]|^[ \t]|[ \t]$/.test(id) ? byDigest(id) : id;
 }
 
-const digestOf = (id: string): string => `sha256:${createHash("sha256").update(id).digest("base64url")}`;
+const byDigest = (id: string): string => `sha256:${digestOf(id)}`;
+
+export const digestOf = (text: string): string => createHash("sha256").update(text).digest("base64url");

@@ -6,7 +6,15 @@
 import { ApplicationFailure, type WorkflowDefinition, workflow } from "perdure";
 import { z } from "zod";
 import { rememberedId } from "./bounded-names.js";
-import { consolidate, hasTakenIn, MemoryRecord, retire, withSettled } from "./consolidation-rules.js";
+import {
+  type Consolidation,
+  consolidate,
+  hasTakenIn,
+  MemoryRecord,
+  type Outcome,
+  retire,
+  withSettled,
+} from "./consolidation-rules.js";
 import type { MemoryStore } from "./memory-store.js";
 import { ConsolidatedEvent, type MemoryEvent } from "./messages.js";
 
@@ -87,13 +95,19 @@ function memoryUnknown({ eventId, memoryId }: ConsolidatedEvent, unknown: readon
 }
 
 /** Events of one memory may come to several workers at once: who loses the race reads again. */
-async function consolidateInto(store: MemoryStore, event: ConsolidatedEvent, sources: readonly MemoryRecord[]) {
-  for (;;) {
-    const { value: known, revision } = await store.read(event.memoryId);
+async function consolidateInto(
+  store: MemoryStore,
+  event: ConsolidatedEvent,
+  sources: readonly MemoryRecord[],
+): Promise<Consolidation> {
+  let outcome: Outcome = "unchanged";
+  const record = await store.change(event.memoryId, async (known) => {
     // Asked after it was read: a memory forgets only those that say so, and who has read it before that loses the race.
-    const { outcome, record } = consolidate(event, known, await unsettledOf(store, sources));
-    if (outcome === "unchanged" || (await store.write(record, revision)) === "written") return { outcome, record };
-  }
+    const consolidated = consolidate(event, known, await unsettledOf(store, sources));
+    outcome = consolidated.outcome;
+    return consolidated.record;
+  });
+  return { outcome, record };
 }
 
 async function unsettledOf(store: MemoryStore, sources: readonly MemoryRecord[]): Promise<readonly MemoryRecord[]> {
@@ -103,33 +117,24 @@ async function unsettledOf(store: MemoryStore, sources: readonly MemoryRecord[])
 
 /** Sources that are counted say so themselves from now on, so that the memory need not remember each for ever. */
 async function settle(store: MemoryStore, memoryId: string, sources: readonly MemoryRecord[]): Promise<void> {
-  for (;;) {
-    const { value: record, revision } = await store.read(memoryId);
-    const counted = sources.filter((source) => record?.unsettled.includes(rememberedId(source.memoryId)));
-    if (record === undefined || counted.length === 0) return;
-    for (const source of counted) await sayCounted(store, source.memoryId);
-    const ids = counted.map((source) => source.memoryId);
-    if ((await store.write(withSettled(record, ids), revision)) === "written") return;
-  }
-}
-
-async function sayCounted(store: MemoryStore, memoryId: string): Promise<void> {
-  for (;;) {
-    const { value: known, revision } = await store.read(memoryId);
-    if (known === undefined || known.settled) return;
-    if ((await store.write({ ...known, settled: true }, revision)) === "written") return;
-  }
+  await store.change(memoryId, async (record) => {
+    const counted = sources
+      .map((source) => source.memoryId)
+      .filter((id) => record?.unsettled.includes(rememberedId(id)));
+    if (record === undefined || counted.length === 0) return record;
+    for (const id of counted) {
+      await store.change(id, (known) => (known === undefined || known.settled ? known : { ...known, settled: true }));
+    }
+    return withSettled(record, counted);
+  });
 }
 
 /** The memory as it stays from now on. */
-async function retireInto(store: MemoryStore, memoryId: string, into: string): Promise<MemoryRecord> {
-  for (;;) {
-    const { value: known, revision } = await store.read(memoryId);
+function retireInto(store: MemoryStore, memoryId: string, into: string): Promise<MemoryRecord> {
+  return store.change(memoryId, (known) => {
     if (known === undefined) throw new Error(`memory ${memoryId} is gone from the store; it was there a moment ago`);
-    if (known.state === "merged") return known;
-    const retired = retire(known, into);
-    if ((await store.write(retired, revision)) === "written") return retired;
-  }
+    return known.state === "merged" ? known : retire(known, into);
+  });
 }
 
 async function announceExpiry(

@@ -14,8 +14,7 @@ const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 
 export class LatestDecisions {
   /** Oldest first, by sequence. */
-  readonly #decisions: ShownDecision[] = [];
-  readonly #sizes = new WeakMap<ShownDecision, number>();
+  readonly #kept: { readonly decision: ShownDecision; readonly bytes: number }[] = [];
   readonly #recent = new RecentIds();
   #bytes = 0;
 
@@ -33,24 +32,24 @@ export class LatestDecisions {
 
   /** Newest first. */
   list({ limit, model }: { readonly limit: number; readonly model: string | undefined }): readonly ShownDecision[] {
-    const fitting = model === undefined ? this.#decisions : this.#decisions.filter((d) => d.selectedModel === model);
-    return fitting.slice(-limit).reverse();
+    const fitting = this.#kept.filter(({ decision }) => model === undefined || decision.selectedModel === model);
+    return fitting
+      .slice(-limit)
+      .map(({ decision }) => decision)
+      .reverse();
   }
 
   keep({ body, subject, stored }: Pick<Received<RoutingDecision>, "body" | "subject" | "stored">): void {
     if (!this.#recent.add(subject, body.requestId)) return;
     const sequence = stored?.sequence ?? 0;
     // What was delivered again goes to its place among those that came meanwhile.
-    const place = this.#decisions.findLastIndex((decision) => decision.sequence < sequence);
-    const shown = { ...body, subject, sequence };
-    this.#decisions.splice(place + 1, 0, shown);
-    const size = JSON.stringify(shown).length;
-    this.#sizes.set(shown, size);
-    this.#bytes += size;
-    while (this.#decisions.length > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) {
-      const oldest = this.#decisions.shift();
-      if (oldest === undefined) break;
-      this.#bytes -= this.#sizes.get(oldest) ?? 0;
+    const place = this.#kept.findLastIndex(({ decision }) => decision.sequence < sequence);
+    const decision = { ...body, subject, sequence };
+    const bytes = JSON.stringify(decision).length;
+    this.#kept.splice(place + 1, 0, { decision, bytes });
+    this.#bytes += bytes;
+    while (this.#kept.length > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) {
+      this.#bytes -= this.#kept.shift()?.bytes ?? 0;
     }
   }
 }

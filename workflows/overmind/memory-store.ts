@@ -1,7 +1,6 @@
 /** Consolidated memories, one key each. Their ids come from producers and may be any text. */
-
-import { createHash } from "node:crypto";
 import type { BucketEntry } from "perdure/bridges";
+import { digestOf } from "./bounded-names.js";
 import { type MemoryRecord as Memory, MemoryRecord } from "./consolidation-rules.js";
 import type { StateBucket } from "./state-bucket.js";
 
@@ -30,8 +29,12 @@ export class MemoryStore {
     }
   }
 
-  write(memory: Memory, revision: number): Promise<"written" | "lostRace"> {
-    return this.#bucket.write(keyOf(memory.memoryId), memory, revision);
+  /** As `StateBucket.change` does it: `change` may be called again, and gives back what it was given where nothing changes. */
+  change<Changed extends Memory | undefined>(
+    memoryId: string,
+    change: (known: Memory | undefined) => Promise<Changed> | Changed,
+  ): Promise<Changed> {
+    return this.#bucket.change(keyOf(memoryId), MemoryRecord, change);
   }
 }
 
@@ -42,7 +45,5 @@ const KEY_LENGTH_MAX = 1_024;
 function keyOf(memoryId: string): string {
   if (/^[A-Za-z0-9_-]{1,128}$/.test(memoryId)) return `memory.i-${memoryId}`;
   const encoded = Buffer.from(memoryId).toString("base64url");
-  return encoded.length <= KEY_LENGTH_MAX
-    ? `memory.x-${encoded}`
-    : `memory.h-${createHash("sha256").update(memoryId).digest("base64url")}`;
+  return encoded.length <= KEY_LENGTH_MAX ? `memory.x-${encoded}` : `memory.h-${digestOf(memoryId)}`;
 }

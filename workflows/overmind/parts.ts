@@ -38,17 +38,15 @@ export type PartName = "consolidation" | "analytics" | "api";
 /** Each resolves when it works. @throws PerdureError where the server or the orchestrator cannot be reached */
 export const parts: Readonly<Record<PartName, (options: PartOptions) => Promise<Part>>> = {
   /** The bridge that makes runs of events, and a worker that runs them. Any number of these share the work. */
-  consolidation: part(async (options, { undo, ends }) => {
-    const { fleet, bucket } = await join("overmind consolidation", options, { undo, ends });
+  consolidation: part(async (options, standing) => {
+    const { fleet, bucket } = await join("overmind consolidation", options, standing);
     const { remembered } = producersOn(fleet);
     const workflows = [consolidation({ store: new MemoryStore(bucket), announce: remembered })];
     const workflowWorker = await worker({ ...membership(options), workflows });
-    undo.push(() => workflowWorker.drain());
-    ends.push(workflowWorker.closed);
+    standing.add(() => workflowWorker.drain(), workflowWorker.closed);
     const agentId = `bridge-overmind-${randomUUID()}`;
     const bridge = await startBridge(consolidationBridge, { ...membership(options), agentId });
-    undo.push(() => bridge.stop());
-    ends.push(bridge.closed);
+    standing.add(() => bridge.stop(), bridge.closed);
     return null;
   }),
 
@@ -73,34 +71,44 @@ export const parts: Readonly<Record<PartName, (options: PartOptions) => Promise<
       },
       options.http,
     );
-    standing.undo.push(() => server.close());
+    standing.add(() => server.close());
     return server.url;
   }),
 };
 
-/** What was started so far. */
-interface Standing {
-  /** In the order in which it was started; ended in reverse, also where the start comes to nothing. */
-  readonly undo: (() => Promise<unknown>)[];
-  /** One for each that can end by itself. */
-  readonly ends: Promise<void>[];
+/** What was started so far: ended in reverse, also where the start comes to nothing. */
+class Standing {
+  readonly #stops: (() => Promise<unknown>)[] = [];
+  readonly #ends: Promise<void>[] = [];
+
+  /** @param ended of what can end by itself */
+  add(stop: () => Promise<unknown>, ended?: Promise<void>): void {
+    this.#stops.push(stop);
+    if (ended !== undefined) this.#ends.push(ended);
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) await stop();
+  }
+
+  /** Settles with the first that ends. */
+  ended(): Promise<void> {
+    const ended = Promise.race(this.#ends);
+    // Nobody has to look.
+    ended.catch(() => undefined);
+    return ended;
+  }
 }
 
 /** @param begin resolves with where the part is asked over HTTP, or null */
 function part(begin: (options: PartOptions, standing: Standing) => Promise<string | null>) {
   return async (options: PartOptions): Promise<Part> => {
-    const { undo, ends }: Standing = { undo: [], ends: [] };
-    const stop = async (): Promise<void> => {
-      for (const step of undo.splice(0).reverse()) await step();
-    };
+    const standing = new Standing();
     try {
-      const url = await begin(options, { undo, ends });
-      const ended = Promise.race(ends);
-      // Nobody has to look.
-      ended.catch(() => undefined);
-      return { url, stop, ended };
+      const url = await begin(options, standing);
+      return { url, stop: () => standing.stop(), ended: standing.ended() };
     } catch (fault) {
-      await stop();
+      await standing.stop();
       throw fault;
     }
   };
@@ -114,11 +122,10 @@ const membership = ({ connection, logger }: PartOptions) => ({
 async function join(
   name: string,
   options: PartOptions,
-  { undo, ends }: Standing,
+  standing: Standing,
 ): Promise<{ fleet: Fleet; bucket: StateBucket }> {
   const fleet = await connectFleet({ ...membership(options), name });
-  undo.push(() => fleet.close());
-  ends.push(fleet.closed);
+  standing.add(() => fleet.close(), fleet.closed);
   return { fleet, bucket: await StateBucket.open(fleet, options.connection.namespace) };
 }
 

@@ -32,9 +32,22 @@ export class StateBucket {
     }
   }
 
-  /** @param revision the one that was read */
-  async write(key: string, value: object, revision: number): Promise<"written" | "lostRace"> {
-    const written = await this.#fleet.bucket(this.#name, z.unknown()).put(key, value, revision);
-    return written === "lostRace" ? "lostRace" : "written";
+  /**
+   * Reads, changes and writes until nobody wrote in between, and resolves with what `change` gave last. It may be called
+   * again; what it gives back unchanged (`===`), or undefined, is not written.
+   * @throws ApplicationFailure as `read` does
+   */
+  async change<Value, Changed extends Value | undefined>(
+    key: string,
+    schema: z.ZodType<Value>,
+    change: (value: Value | undefined) => Promise<Changed> | Changed,
+  ): Promise<Changed> {
+    for (;;) {
+      const { value, revision } = await this.read(key, schema);
+      const changed = await change(value);
+      if (changed === value || changed === undefined) return changed;
+      const written = await this.#fleet.bucket(this.#name, z.unknown()).put(key, changed, revision);
+      if (written !== "lostRace") return changed;
+    }
   }
 }

@@ -1,11 +1,11 @@
 /** An engine of its own with a team on it, and a raw connection for the members of the old one. */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect } from "vitest";
-import { type Client, connectClient } from "../../../src/client/client.js";
+import type { Client } from "../../../src/client/client.js";
 import { silentLogger } from "../../../src/logger.js";
-import { type LocalSystem, startLocalSystem } from "../../../src/testing/local-system.js";
 import { namesOf } from "../../../workflows/agent-team/names.js";
 import { startTeam, type Team, type TeamOptions } from "../../../workflows/agent-team/team.js";
+import { useLocalSystem } from "../../support/local-system.js";
 import { RawNats } from "../../support/raw-nats.js";
 
 export const sampleProject = fileURLToPath(new URL("../../../workflows/agent-team/sample-project", import.meta.url));
@@ -28,21 +28,16 @@ export interface GivenSystem {
 }
 
 export function useSystem(): GivenSystem {
-  let system: LocalSystem;
-  let client: Client;
+  const system = useLocalSystem({ heartbeatMs: 300 });
   let raw: RawNats;
   const teams: Team[] = [];
   const faults: unknown[] = [];
   beforeAll(async () => {
-    system = await startLocalSystem({ logger: silentLogger, heartbeatMs: 300 });
-    client = await connectClient({ servers: system.url });
     raw = await RawNats.connect(system.url);
   });
   afterAll(async () => {
     for (const team of teams) await team.stop();
     await raw.close();
-    await client.close();
-    await system.stop();
     expect(faults).toEqual([]);
   });
   return {
@@ -50,7 +45,7 @@ export function useSystem(): GivenSystem {
       return system.url;
     },
     get client() {
-      return client;
+      return system.client;
     },
     get raw() {
       return raw;

@@ -34,6 +34,14 @@ const isRunning = async (pid: number): Promise<boolean> =>
 
 const write = (file: string, text: string) => writeFile(join(project, file), text);
 
+/** Each file of tests costs a process at each run. */
+const leaveOneTestFile = () => rm(join(project, "test/stock.test.js"));
+
+async function testedBy(text: string): Promise<void> {
+  await leaveOneTestFile();
+  await write("test/cart.test.js", text);
+}
+
 it("reports the failing test of the sample project by the line where it failed", async () => {
   expect(await firstFailureOf(project, signal)).toMatchObject({
     error: "TypeError: Cannot read properties of undefined (reading 'price')",
@@ -49,6 +57,7 @@ it("finds the loop that is built alike and has another bound", async () => {
 it("mends the sample, leaves the project as it was, and passes the review", { timeout }, async () => {
   const place = { file: "src/cart.js", line: 7 };
   const before = await readFile(join(project, "src/cart.js"), "utf8");
+  await leaveOneTestFile();
   const { candidates } = await implement(project, place, trying);
   const { similar } = await research(project, place);
 
@@ -78,8 +87,7 @@ it.each<[mistake: string, code: string, test: string]>([
   ],
 ])("mends %s", { timeout }, async (_mistake, code, test) => {
   await write("src/cart.js", `${code}\n`);
-  await write(
-    "test/cart.test.js",
+  await testedBy(
     `import assert from "node:assert/strict";\nimport { test } from "node:test";\nimport { f } from "../src/cart.js";\ntest("f", () => { ${test} });\n`,
   );
 
@@ -122,8 +130,7 @@ it("ends tests that never end", { timeout }, async () => {
 
 it("ends what tests leave running, in their group or out of it", async () => {
   const idle = (detached: boolean): string => `spawn("sleep", ["600"], { stdio: "ignore", detached: ${detached} })`;
-  await write(
-    "test/cart.test.js",
+  await testedBy(
     `import { spawn } from "node:child_process";\nimport { writeFileSync } from "node:fs";\nimport { test } from "node:test";
 test("forks", () => {
   const left = [${idle(false)}, ${idle(true)}];
@@ -143,8 +150,7 @@ test("forks", () => {
 });
 
 it("ends the tests of a team that is killed", async () => {
-  await write(
-    "test/cart.test.js",
+  await testedBy(
     'import { writeFileSync } from "node:fs";\nimport { test } from "node:test";\ntest("x", () => { writeFileSync("pid", `${process.pid}\\n`); for (;;); });\n',
   );
   const program = new URL("../../../dist/workflows/agent-team/project/run-tests.js", import.meta.url);
@@ -185,10 +191,7 @@ it("counts tests that print more than it keeps, and lines like the runner's own"
 });
 
 it("does not take a runner that broke off for one that found nothing", async () => {
-  await write(
-    "test/cart.test.js",
-    'import { test } from "node:test";\ntest("x", () => { process.kill(process.ppid, 9); });\n',
-  );
+  await testedBy('import { test } from "node:test";\ntest("x", () => { process.kill(process.ppid, 9); });\n');
   const { failed, summary } = await runTests(project, { signal });
   expect(failed).toBe(1);
   expect(summary).toContain("their runner broke off");
@@ -223,8 +226,7 @@ it("changes nothing through links, and takes a link to a project", async () => {
   await symlink(join(project, "src"), join(project, "absolute"));
   await symlink(project, `${project}-link`);
   onTestFinished(() => rm(`${project}-link`));
-  await write(
-    "test/cart.test.js",
+  await testedBy(
     'import { appendFileSync } from "node:fs";\nfor (const link of ["relative", "absolute"]) appendFileSync(link + "/cart.js", "// changed\\n");\n',
   );
   const before = await readFile(join(project, "src/cart.js"), "utf8");
@@ -236,8 +238,7 @@ it("changes nothing through links, and takes a link to a project", async () => {
 
 it("gives tests nothing of its own environment", async () => {
   process.env["SECRET_OF_THE_TEAM"] = "s3cret";
-  await write(
-    "test/cart.test.js",
+  await testedBy(
     'import { test } from "node:test";\ntest("env", () => { if (process.env.SECRET_OF_THE_TEAM) throw new Error("leaked"); });\n',
   );
   try {

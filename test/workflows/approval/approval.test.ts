@@ -1,7 +1,7 @@
 /** A decision by a person, on a real engine: rejected ones, the deadline, reminders that no crash repeats. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type Client, connectClient } from "../../../src/client/client.js";
-import { UpdateFailedError } from "../../../src/client/run-handle.js";
+import { UpdateFailedError } from "../../../src/client/message-failed.js";
 import { silentLogger } from "../../../src/logger.js";
 import { startLocalSystem } from "../../../src/testing/local-system.js";
 import { replay } from "../../../src/testing/replay.js";

@@ -6,16 +6,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterEach } from "vitest";
 import { connectFleet, type Fleet } from "../../../src/bridges/index.js";
-import { type Client, connectClient } from "../../../src/client/client.js";
+import type { Client } from "../../../src/client/client.js";
 import { silentLogger } from "../../../src/logger.js";
-import { type LocalSystem, startLocalSystem } from "../../../src/testing/local-system.js";
 import { type Brain, startBrain } from "../../../workflows/baker-street/brain.js";
 import { Extension, type Tool } from "../../../workflows/baker-street/extension.js";
 import { startJobWorker } from "../../../workflows/baker-street/job-worker.js";
 import { PodLauncher } from "../../../workflows/baker-street/pods.js";
 import { startTracing } from "../../../workflows/baker-street/tracing.js";
+import { useLocalSystem } from "../../support/local-system.js";
 import { RawNats } from "../../support/raw-nats.js";
 import { until } from "../../support/until.js";
 
@@ -50,8 +50,7 @@ export interface Street {
 }
 
 export function useStreet(): Street {
-  let system: LocalSystem;
-  let client: Client;
+  const system = useLocalSystem();
   const ends: (() => unknown)[] = [];
   const leaving = <T>(member: T, end: () => unknown): T => {
     ends.unshift(end);
@@ -74,18 +73,10 @@ export function useStreet(): Street {
     return leaving(brain, () => brain.stop());
   };
 
-  beforeAll(async () => {
-    system = await startLocalSystem({ logger: silentLogger });
-    client = await connectClient({ servers: system.url });
-  });
   afterEach(async () => {
     for (const end of ends.splice(0)) await end();
     await using nats = await RawNats.connect(system.url);
     await nats.request("$JS.API.STREAM.DELETE.BAKER_JOBS", "");
-  });
-  afterAll(async () => {
-    await client.close();
-    await system.stop();
   });
 
   return {
@@ -93,7 +84,7 @@ export function useStreet(): Street {
       return system.url;
     },
     get client() {
-      return client;
+      return system.client;
     },
     raw: async () => {
       const nats = await RawNats.connect(system.url);
@@ -103,7 +94,7 @@ export function useStreet(): Street {
     brain: async (id = "brain") => {
       const brain = await standby(id);
       await until(`brain ${id} is active`, async () => {
-        const { agentStatuses } = await client.status();
+        const { agentStatuses } = await system.client.status();
         const isThere = agentStatuses.some(({ agentId, state }) => agentId === "baker-pods" && state === "healthy");
         return brain.handoff.role === "active" && isThere;
       });

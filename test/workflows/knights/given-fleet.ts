@@ -1,9 +1,9 @@
 /** An engine of its own, the dispatcher on it, and a raw connection for the old members of the fleet. */
-import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
-import { type Client, connectClient } from "../../../src/client/client.js";
+import { afterEach, beforeEach } from "vitest";
+import type { Client } from "../../../src/client/client.js";
 import { silentLogger } from "../../../src/logger.js";
-import { type LocalSystem, startLocalSystem } from "../../../src/testing/local-system.js";
 import { type Dispatcher, startDispatcher } from "../../../workflows/knights/dispatcher.js";
+import { useLocalSystem } from "../../support/local-system.js";
 import { RawNats } from "../../support/raw-nats.js";
 import { removeStreams } from "./old-fleet.js";
 
@@ -20,15 +20,10 @@ export interface GivenFleet {
 const answerGraceMs = 1_000;
 
 export function useFleet(): GivenFleet {
-  let system: LocalSystem;
-  let client: Client;
+  const system = useLocalSystem({ heartbeatMs: 300 });
   let raw: RawNats;
   let dispatcher: Dispatcher;
   const start = () => startDispatcher({ servers: system.url, answerGraceMs, logger: silentLogger });
-  beforeAll(async () => {
-    system = await startLocalSystem({ logger: silentLogger, heartbeatMs: 300 });
-    client = await connectClient({ servers: system.url });
-  });
   beforeEach(async () => {
     raw = await RawNats.connect(system.url);
     dispatcher = await start();
@@ -38,16 +33,12 @@ export function useFleet(): GivenFleet {
     await removeStreams(raw);
     await raw.close();
   });
-  afterAll(async () => {
-    await client.close();
-    await system.stop();
-  });
   return {
     get url() {
       return system.url;
     },
     get client() {
-      return client;
+      return system.client;
     },
     get raw() {
       return raw;

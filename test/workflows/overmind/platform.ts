@@ -1,13 +1,12 @@
 /** Perdure, the platform's members of ours on it, and one member that was there before us. */
-import { connectClient } from "perdure";
 import { connectFleet, type Fleet } from "perdure/bridges";
-import { startLocalSystem } from "perdure/testing";
 import { afterAll, beforeAll } from "vitest";
 import type { Client } from "../../../src/client/client.js";
 import { silentLogger } from "../../../src/logger.js";
 import { type Part, type PartName, parts } from "../../../workflows/overmind/parts.js";
 import { StateBucket } from "../../../workflows/overmind/state-bucket.js";
 import { overmind } from "../../../workflows/overmind/topology.js";
+import { useLocalSystem } from "../../support/local-system.js";
 import { OldMember } from "./old-member.js";
 
 export interface Platform {
@@ -22,34 +21,30 @@ export interface Platform {
 
 /** Registers the hooks that start it before a file's tests and stop it after them. */
 export function usePlatform(): Platform {
+  const system = useLocalSystem({ heartbeatMs: 300 });
   const stops: (() => Promise<unknown>)[] = [];
-  let running: Omit<Platform, "start"> | undefined;
-  const given = (): Omit<Platform, "start"> => {
+  let running: Pick<Platform, "fleet" | "bucket" | "old"> | undefined;
+  const given = (): Pick<Platform, "fleet" | "bucket" | "old"> => {
     if (running === undefined) throw new Error("the platform does not run");
     return running;
   };
   beforeAll(async () => {
-    const system = await startLocalSystem({ logger: silentLogger, heartbeatMs: 300 });
-    stops.push(() => system.stop());
-    const { url } = system;
-    const fleet = await connectFleet({ servers: url, name: "test", topology: overmind, logger: silentLogger });
+    const fleet = await connectFleet({ servers: system.url, name: "test", topology: overmind, logger: silentLogger });
     stops.push(() => fleet.close());
     const bucket = await StateBucket.open(fleet, "mcp");
-    const client = await connectClient({ servers: url });
-    stops.push(() => client.close());
-    const old = await OldMember.connect(url);
+    const old = await OldMember.connect(system.url);
     stops.push(() => old[Symbol.asyncDispose]());
-    running = { url, client, fleet, bucket, old };
+    running = { fleet, bucket, old };
   });
   afterAll(async () => {
     for (const stop of stops.reverse()) await stop();
   });
   return {
     get url() {
-      return given().url;
+      return system.url;
     },
     get client() {
-      return given().client;
+      return system.client;
     },
     get fleet() {
       return given().fleet;
@@ -61,7 +56,7 @@ export function usePlatform(): Platform {
       return given().old;
     },
     start: async (name) => {
-      const connection = { servers: given().url, namespace: "mcp" };
+      const connection = { servers: system.url, namespace: "mcp" };
       const part = await parts[name]({ connection, http: { host: "127.0.0.1", port: 0 }, logger: silentLogger });
       let stopped: Promise<void> | undefined;
       const stop = (): Promise<void> => {

@@ -1,22 +1,10 @@
 /** A copy of the project to try things in. The project itself is only ever read. */
-import { constants, type Dirent } from "node:fs";
-import {
-  copyFile,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  realpath,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { constants } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readdir, readlink, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { isOwnSource, isWithin, sourceSizeMax } from "./source-place.js";
+import { isWithin } from "./source-place.js";
+import { linesOf } from "./sources.js";
 
 export class ProjectCopy {
   readonly folder: string;
@@ -72,26 +60,4 @@ async function copyLink(root: string, source: string, target: string): Promise<v
   if (isBroken) return;
   const end = resolve(dirname(source), await readlink(source));
   await symlink(isWithin(root, end) ? relative(dirname(source), end) || "." : end, target);
-}
-
-export async function linesOf(projectFolder: string, file: string): Promise<readonly string[]> {
-  return (await readFile(join(projectFolder, file), "utf8")).split("\n");
-}
-
-/** The project's own sources, by their paths within it, in a fixed order. Links are not followed: they may lead anywhere. */
-export async function sourcesOf(projectFolder: string): Promise<readonly string[]> {
-  return (await sourcesIn(projectFolder, "")).sort();
-}
-
-async function sourcesIn(projectFolder: string, folder: string): Promise<string[]> {
-  const entries = await readdir(join(projectFolder, folder), { withFileTypes: true });
-  const found = await Promise.all(
-    entries.map(async (entry: Dirent): Promise<string[]> => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return isOwnSource(join(path, "x.js")) ? await sourcesIn(projectFolder, path) : [];
-      if (!entry.isFile() || !isOwnSource(path)) return [];
-      return (await lstat(join(projectFolder, path))).size <= sourceSizeMax ? [path] : [];
-    }),
-  );
-  return found.flat();
 }

@@ -47,10 +47,11 @@ export function isWithin(folder: string, path: string): boolean {
   return !isAbsolute(within) && !within.split(sep).includes("..");
 }
 
-export function isOwnSource(path: string): boolean {
-  return (
-    sourceName.test(path) && !path.split(sep).some((segment) => segment === "node_modules" || segment.startsWith("."))
-  );
+export const isOwnSource = (path: string): boolean => sourceName.test(path) && isOwn(path);
+
+/** A folder's path, or a file's: neither installed nor hidden. */
+export function isOwn(path: string): boolean {
+  return !path.split(sep).some((segment) => segment === "node_modules" || segment.startsWith("."));
 }
 
 export function isTestFile(path: string): boolean {

@@ -1,8 +1,8 @@
 /** Looks through the project for code that is built like the reported function, and for where the two differ. */
 
 import { functionAround, lineLengthMax } from "../project/fix-strategies.js";
-import { linesOf, sourcesOf } from "../project/project-copy.js";
 import { findSource, isTestFile, type Place } from "../project/source-place.js";
+import { linesOf, sourcesOf } from "../project/sources.js";
 import type { Research, SimilarCode } from "../tasks.js";
 
 const tokensMin = 6;
