@@ -16,8 +16,8 @@ export const deployed = ["staging", "production"] as const satisfies readonly De
 
 /** The server takes no shorter one. */
 const narrowWindow = "100ms";
-/** Until the server has looked through its ids; it does so at the end of each window. */
-const forgettingMs = 500;
+/** Until the server has looked through its ids; it does so at the end of each window, and later where it is busy. */
+const forgettingMs = 1_500;
 
 /** Returns how many reports nobody will look at. */
 export async function purgeOnDeployment(fleet: Fleet, names: TeamNames, environment: Deployed): Promise<number> {
