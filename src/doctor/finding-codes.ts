@@ -104,6 +104,7 @@ export const severityOf = {
   "tasks/dependency-unknown": "problem",
   "tasks/limit-reached": "warning",
   "tasks/queue-near-limit": "warning",
+  "tasks/dead-letters": "warning",
 } as const satisfies Readonly<Record<string, Severity>>;
 
 export type FindingCode = keyof typeof severityOf;

@@ -36,7 +36,7 @@ type SecondLook = Pick<OrchestratorFacts, "statusLater" | "tasksLater" | "unreco
 
 export async function lookAtOrchestrator(inspector: Inspector, namespace: Namespace): Promise<FirstLook> {
   const subjects = subjectsOf(namespace);
-  const [services, status, health, tasks, connections, requests] = await Promise.all([
+  const [called, status, health, tasks, connections, requests] = await Promise.all([
     servicesNamed(inspector, SERVICE_NAME),
     askOrchestrator(inspector, subjects.systemStatus, envelope(), SystemStatusReply),
     untimed(askOrchestrator(inspector, subjects.health, envelope(), HealthMessage)),
@@ -44,9 +44,16 @@ export async function lookAtOrchestrator(inspector: Inspector, namespace: Namesp
     connectionsOnAll(inspector, subjects),
     Promise.all(subjects.allRequests.map((subject) => whoAnswers(inspector, subject))),
   ]);
-  const orphans = await findOrphans(inspector, subjects, tasks);
+  const [orphans, services] = await Promise.all([
+    findOrphans(inspector, subjects, tasks),
+    // One that is busy may answer the roll call later than others, when it was thought to be over.
+    status.known && !isAmong(called, namespace) ? servicesNamed(inspector, SERVICE_NAME) : called,
+  ]);
   return { services, requests, connections, status, health, tasks, orphans };
 }
+
+const isAmong = (services: FirstLook["services"], namespace: Namespace): boolean =>
+  services.known && services.value.some(({ metadata }) => metadata["namespace"] === namespace);
 
 /** Asks again only whoever answered the first time. */
 export async function lookAgain(

@@ -1,5 +1,5 @@
 import type { Known } from "../jetstream/inspector.js";
-import { known } from "../jetstream/inspector.js";
+import { known, notKnown } from "../jetstream/inspector.js";
 import type { ServiceFacts } from "../jetstream/server-facts.js";
 import { ServiceMetadata } from "../protocol/service-metadata.js";
 import type { Facts } from "./facts.js";
@@ -11,7 +11,13 @@ export function leadersOf({
 }: Pick<Facts, "orchestrator" | "namespace">): Known<readonly ServiceFacts[]> {
   const { services } = orchestrator;
   if (!services.known) return services;
-  return known(services.value.filter(({ metadata }) => metadata["namespace"] === namespace));
+  const leaders = services.value.filter(({ metadata }) => metadata["namespace"] === namespace);
+  if (leaders.length === 0 && orchestrator.status.known)
+    return notKnown(
+      "silent",
+      "an orchestrator answers, and not when all services are called; how it is set is not known",
+    );
+  return known(leaders);
 }
 
 /** What the leader says of its settings; null where there is none, or it is too old to say. */

@@ -142,6 +142,13 @@ export class Journal {
     if (expected <= this.#lastSequence) throw gapError(stream, expected, this.#lastSequence + 1);
   }
 
+  /** Whether somebody else has written behind the last flush this journal knows of. */
+  async isOvertaken(): Promise<boolean> {
+    const { stream, subject } = this.#options;
+    const last = await lastMessage(this.#connection, stream, subject, `look for the end of journal ${stream}`);
+    return last !== null && last.sequence > this.#lastSequence;
+  }
+
   /** Purges what lies before `sequence`, and never the last message. */
   async trimBefore(sequence: number): Promise<void> {
     const { stream } = this.#options;

@@ -129,12 +129,16 @@ async function createStream(connection: Connection, wanted: WantedStream): Promi
 }
 
 function refuseLasting(drift: readonly Drift[], name: string): void {
-  const lasting = drift.find(({ mended }) => mended === "never");
+  const lasting = drift.find(({ mended }) => mended !== "atStart");
   if (lasting === undefined) return;
-  const { setting, found, wanted } = lasting;
+  const { setting, found, wanted, mended } = lasting;
+  const own =
+    mended === "byHand"
+      ? `If it is Perdure's, put it right by hand (\`nats stream edit ${name}\`). Else choose`
+      : "Choose";
   throw new PerdureError(
     "STORAGE_MISCONFIGURED",
-    `Stream ${name} has ${setting} ${JSON.stringify(found)}, and Perdure needs ${JSON.stringify(wanted)}; it was left as it is. Choose another namespace, or delete the stream if nobody needs it (\`nats stream rm ${name}\`).`,
+    `Stream ${name} has ${setting} ${JSON.stringify(found)}, and Perdure needs ${JSON.stringify(wanted)}; it was left as it is. ${own} another namespace, or delete the stream if nobody needs it (\`nats stream rm ${name}\`).`,
     { details: { stream: name, setting, found, wanted } },
   );
 }

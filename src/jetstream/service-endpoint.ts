@@ -54,8 +54,14 @@ export async function serve(connection: Connection, options: ServiceOptions): Pr
   void service.stopped.then((error) => {
     if (error !== null) options.logger.error({ err: error }, "the request service stopped by itself");
   });
-  // Whoever is told that the service stands may send a request at once.
-  await connection.flush();
+  try {
+    // Whoever is told that the service stands may send a request at once.
+    await connection.flush();
+  } catch (cause) {
+    // Nobody else knows of it: left alone, it would come back with the connection and answer beside its successor.
+    void service.stop();
+    throw cause;
+  }
   return {
     stop: async () => {
       await service.stop();

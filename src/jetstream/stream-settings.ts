@@ -13,8 +13,11 @@ export interface Drift {
   readonly setting: string;
   readonly found: unknown;
   readonly wanted: unknown;
-  /** `atStart`: the next orchestrator that starts puts it right. `never`: the server refuses, or it is somebody else's. */
-  readonly mended: "atStart" | "never";
+  /**
+   * `atStart`: the next orchestrator that starts puts it right. `byHand`: the server would change it, but the stream may be
+   * somebody else's. `never`: the server refuses.
+   */
+  readonly mended: "atStart" | "byHand" | "never";
 }
 
 /** Every stream of a namespace, those under its buckets included, with the settings it must have as so many replicas. */
@@ -80,15 +83,15 @@ function bucketConfig(bucket: BucketTopology, replicas: number): WantedStream {
 
 /** The settings that are compared, with whether an update can put them right. */
 const compared = {
-  subjects: "never",
+  subjects: "byHand",
   retention: "never",
   storage: "never",
   persist_mode: "never",
   sealed: "never",
   deny_purge: "never",
   mirror: "never",
-  sources: "never",
-  subject_transform: "never",
+  sources: "byHand",
+  subject_transform: "byHand",
   num_replicas: "atStart",
   max_age: "atStart",
   max_msgs_per_subject: "atStart",

@@ -108,7 +108,11 @@ export async function startLeadership(options: LeadershipOptions): Promise<Leade
   const journal = await edge.openJournal(highWaterMark);
   await takeFences(journal, buckets, leaderId, signal);
   await onMilestone?.("fences taken");
-  const recovered = await recover({ ...buckets, journal }, tally.core, signal);
+  const recovered = await recover({ ...buckets, journal }, tally.core, signal).catch(async (cause: unknown) => {
+    // A leader that took over meanwhile, while this process was paused, writes records and trims the journal: no damage.
+    if (await journal.isOvertaken()) throw overtakenError(cause);
+    throw cause;
+  });
   await onMilestone?.("state recovered");
   const { ledger } = recovered;
 
@@ -381,6 +385,13 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
+const overtakenError = (cause?: unknown): PerdureError =>
+  new PerdureError(
+    "JOURNAL_FENCED",
+    "another orchestrator wrote to the journal while this one took over; it stands by again",
+    { cause },
+  );
+
 /**
  * From here on whoever led before can write nothing: an empty flush moves the journal's sequence, and each bucket's
  * fence is written anew.
@@ -394,10 +405,7 @@ async function takeFences(
   const bytes = new TextEncoder().encode(JSON.stringify({ flushId: `${leaderId}.0`, lastResult: null, facts: [] }));
   const appended = await journal.append({ flushId: `${leaderId}.0`, bytes }, signal);
   if (appended.outcome === "fenced") {
-    throw new PerdureError(
-      "JOURNAL_FENCED",
-      "another orchestrator wrote to the journal while this one took over; it stands by again",
-    );
+    throw overtakenError();
   }
   await Promise.all(Object.values(buckets).map((bucket) => bucket.takeFence(signal)));
 }

@@ -7,7 +7,15 @@ import { silentLogger } from "../../src/logger.js";
 import type { AgentId, Namespace } from "../../src/protocol/ids.js";
 import { newNamespace, useNats } from "../support/nats.js";
 import { until, untilHolds } from "../support/until.js";
-import { codesOf, findingOf, givenConnection, givenOrchestrator, type Looking, lookAt } from "./examined.js";
+import {
+  codesOf,
+  findingOf,
+  findingsOf,
+  givenConnection,
+  givenOrchestrator,
+  type Looking,
+  lookAt,
+} from "./examined.js";
 import { fakeOrchestrator, givenAgentView } from "./fake-orchestrator.js";
 
 const nats = useNats();
@@ -100,7 +108,19 @@ it("notices two processes that take one id from each other", async () => {
     connection.publish(`${namespace}.agent.register`, message({ registration }));
   });
 
-  expect(findingOf(report, "agents/flapping").details).toMatchObject({ agentId: "k-1" });
+  const found = findingsOf(report).filter(({ code }) => code === "agents/flapping");
+  expect(found.map(({ details }) => details)).toContainEqual(expect.objectContaining({ agentId: "k-1" }));
+});
+
+it("tells an id that gets no work for its processes from an agent that is unwell", async () => {
+  const namespace = newNamespace();
+  const view = givenAgentView({ state: "unhealthy", reason: "AGENT_ID_FLAPPING: more than 3 processes took this id" });
+  await fakeOrchestrator(await givenConnection(nats.url), namespace, { status: { agentStatuses: [view] } });
+
+  const report = await look(namespace);
+
+  expect(findingOf(report, "agents/flapping").details).toEqual({ agents: [view.agentId] });
+  expect(codesOf(report)).not.toContain("agents/unhealthy");
 });
 
 it("says that all agents are full", async () => {

@@ -4,7 +4,7 @@ import { expect, vi } from "vitest";
 import { startDev, stopDev } from "../cli/dev-process.js";
 import { perdure } from "../cli/perdure.js";
 import { folderTest } from "../nats-server/folder-test.js";
-import { freePort } from "./examined.js";
+import { freePort } from "../support/free-port.js";
 
 vi.setConfig({ testTimeout: 60_000 });
 

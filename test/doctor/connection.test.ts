@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { createAuthority } from "../support/certificates.js";
 import { startConfigured } from "../support/configured-nats.js";
+import { freePort } from "../support/free-port.js";
 import { useNats } from "../support/nats.js";
 import { until } from "../support/until.js";
-import { codesOf, findingOf, freePort, givenConnection, givenListener, lookAt } from "./examined.js";
+import { codesOf, findingOf, givenConnection, givenListener, lookAt } from "./examined.js";
 
 const nats = useNats();
 

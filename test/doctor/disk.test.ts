@@ -7,9 +7,10 @@ import { provision } from "../../src/jetstream/provision.js";
 import { DEFAULT_NAMESPACE } from "../../src/protocol/ids.js";
 import { topologyOf } from "../../src/protocol/topology.js";
 import { startConfigured } from "../support/configured-nats.js";
+import { freePort } from "../support/free-port.js";
 import { newNamespace, useNats } from "../support/nats.js";
 import { api, editStream, store } from "./api.js";
-import { codesOf, findingOf, freePort, givenConnection, lookAt } from "./examined.js";
+import { codesOf, findingOf, givenConnection, lookAt } from "./examined.js";
 
 const nats = useNats();
 

@@ -2,7 +2,8 @@
 import { expect, it } from "vitest";
 import type { ServerSync } from "../../src/jetstream/provision.js";
 import { startConfigured } from "../support/configured-nats.js";
-import { codesOf, findingOf, freePort, givenOrchestrator, lookAt } from "./examined.js";
+import { freePort } from "../support/free-port.js";
+import { codesOf, findingOf, givenOrchestrator, lookAt } from "./examined.js";
 
 async function examined(sync: "always" | "2m", told: ServerSync, monitoring: "open" | "closed") {
   const port = await freePort();

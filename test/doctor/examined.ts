@@ -65,16 +65,6 @@ export async function givenConnection(servers: string, name = "test"): Promise<C
   return connection;
 }
 
-/** A TCP port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("a TCP server without a port");
-  return address.port;
-}
-
 /** A TCP server of the test's own; ended after it. */
 export async function givenListener(onConnection: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();

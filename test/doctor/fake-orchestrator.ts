@@ -49,7 +49,7 @@ export async function fakeOrchestrator(connection: Connection, namespace: Namesp
   });
 }
 
-function givenStatus(change: Partial<SystemStatusReply>): Omit<SystemStatusReply, "messageId" | "timestamp"> {
+export function givenStatus(change: Partial<SystemStatusReply>): Omit<SystemStatusReply, "messageId" | "timestamp"> {
   return {
     orchestratorStatus: "leading",
     agentCount: 0,

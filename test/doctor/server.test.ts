@@ -7,8 +7,9 @@ import { expect, it, onTestFinished } from "vitest";
 import { startNatsServer } from "../../src/nats-server/start.js";
 import { startFakeOfVersion } from "../support/bare-nats.js";
 import { startConfigured } from "../support/configured-nats.js";
+import { freePort } from "../support/free-port.js";
 import { until } from "../support/until.js";
-import { codesOf, findingOf, freePort, givenConnection, lookAt } from "./examined.js";
+import { codesOf, findingOf, givenConnection, lookAt } from "./examined.js";
 
 const withJetStream = 'jetstream { store_dir: "STORE" }';
 

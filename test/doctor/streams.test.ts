@@ -1,12 +1,15 @@
 /** Streams that are gone, edited by hand, or read by others. */
 import { expect, it } from "vitest";
+import type { Connection } from "../../src/jetstream/connection.js";
 import { provision } from "../../src/jetstream/provision.js";
 import { ownStreams } from "../../src/jetstream/stream-settings.js";
 import type { Namespace } from "../../src/protocol/ids.js";
+import { subjectsOf } from "../../src/protocol/subjects.js";
 import { topologyOf } from "../../src/protocol/topology.js";
 import { newNamespace, useNats } from "../support/nats.js";
 import { api, editStream } from "./api.js";
 import { codesOf, findingOf, findingsOf, givenConnection, givenOrchestrator, lookAt } from "./examined.js";
+import { givenStatus } from "./fake-orchestrator.js";
 
 const nats = useNats();
 
@@ -89,9 +92,11 @@ it.each<[setting: string, config: object]>([
   const own = setting === "subjects" ? { subjects: [`${namespace}.theirs`] } : { subjects };
   await api(connection, `STREAM.CREATE.${journal}`, { name: journal, ...wrong, ...own });
 
-  const { details } = findingOf(await look(namespace), "streams/drift-for-good");
+  const { details, advice } = findingOf(await look(namespace), "streams/drift-for-good");
 
   expect(details).toMatchObject({ stream: journal, setting });
+  const isForHands = ["subjects", "sources", "subject_transform"].includes(setting);
+  expect(advice).toContain(isForHands ? "by hand" : "cannot be taken back");
   await expect(givenOrchestrator(nats.url, { namespace })).rejects.toMatchObject({ code: "STORAGE_MISCONFIGURED" });
 });
 
@@ -136,9 +141,8 @@ it("warns of consumers that Perdure did not make", async () => {
   });
 });
 
-it("warns of a reader that nobody leads with", async () => {
-  const { namespace, connection, topology } = await givenStreams();
-  const results = topology.results.name;
+/** Reads results as an orchestrator does. */
+async function givenReader(connection: Connection, results: string): Promise<void> {
   const inbox = connection.newInbox();
   connection.subscribe(inbox, () => undefined);
   await api(connection, `CONSUMER.CREATE.${results}`, {
@@ -152,11 +156,30 @@ it("warns of a reader that nobody leads with", async () => {
       num_replicas: 1,
     },
   });
+}
+
+it("warns of a reader that nobody leads with", async () => {
+  const { namespace, connection, topology } = await givenStreams();
+  await givenReader(connection, topology.results.name);
 
   expect(findingOf(await look(namespace), "streams/reader-left-over").details).toMatchObject({
     readers: 1,
     leaders: 0,
   });
+});
+
+it("does not take an orchestrator that answers, and misses the roll call of services, for none", async () => {
+  const { namespace, connection, topology } = await givenStreams();
+  await givenReader(connection, topology.results.name);
+  const fields = { ...givenStatus({ namespace }), messageId: crypto.randomUUID(), timestamp: Date.now() };
+  connection.subscribe(subjectsOf(namespace).systemStatus, ({ reply = "" }) =>
+    connection.publish(reply, JSON.stringify(fields)),
+  );
+
+  const report = await look(namespace);
+
+  expect(codesOf(report)).not.toContain("streams/reader-left-over");
+  expect(report.checks.find(({ check }) => check === "orchestrator")?.skipped.join()).toContain("all services");
 });
 
 it("has nothing against the reader of the orchestrator that leads", async () => {

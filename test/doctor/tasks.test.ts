@@ -123,6 +123,12 @@ it("names a task that waits for one nobody knows", async () => {
   ]);
 });
 
+it("says that foreign messages lie among the dead letters", async () => {
+  const report = await lookAtFake({ status: { deadLetterCount: 3 } });
+
+  expect(findingOf(report, "tasks/dead-letters").details).toEqual({ deadLetters: 3 });
+});
+
 it("says that the orchestrator runs as many tasks as it may", async () => {
   const report = await lookAtFake({
     settings: { maxConcurrentTasks: 2 },

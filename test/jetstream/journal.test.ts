@@ -77,6 +77,7 @@ test("a writer that another has overtaken is fenced, and told by whom", async ()
   await appendAll(old, "old-1");
   const current = await open(await nats.connect(), namespace);
   await appendAll(current, "new-1");
+  expect([await old.isOvertaken(), await current.isOvertaken()]).toEqual([true, false]);
   expect(await old.append(flush("old-2"))).toEqual({ outcome: "fenced", lastSequence: 2, lastFlushId: "new-1" });
   expect(idsOf(await read(current, 1))).toEqual(["old-1", "new-1"]);
 });

@@ -118,3 +118,17 @@ test("a stopped service leaves the subject to nobody", async () => {
   await service.stop();
   await expect(connection.request(subject, "", { timeoutMs: 5_000 })).rejects.toMatchObject({ code: "NO_RESPONDERS" });
 });
+
+test("a service that could not be confirmed is not there when the connection comes back", async () => {
+  const connection = await nats.connect();
+  const events: string[] = [];
+  connection.onEvent((event) => events.push(event));
+  const subject = `${newNamespace()}.echo`;
+  await nats.freeze();
+  const serves = expect(serving(connection, echo(subject))).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+  await nats.kill();
+  await serves;
+  await nats.restart();
+  await until("the connection is back", () => events.includes("reconnected"));
+  await expect(connection.request(subject, "", { timeoutMs: 5_000 })).rejects.toMatchObject({ code: "NO_RESPONDERS" });
+});

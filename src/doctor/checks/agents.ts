@@ -41,7 +41,20 @@ function checkStates(status: SystemStatusReply, facts: Facts, notes: Notes): voi
     );
   }
   const reasonOf = (agent: AgentView): string => `${agent.agentId} (${agent.reason ?? "no reason given"})`;
-  const unhealthy = agentStatuses.filter(({ state }) => state === "unhealthy");
+  const isContested = ({ reason }: AgentView): boolean => reason?.startsWith("AGENT_ID_FLAPPING") ?? false;
+  const contested = agentStatuses.filter((agent) => agent.state === "unhealthy" && isContested(agent));
+  if (contested.length > 0) {
+    notes.find(
+      "agents/flapping",
+      `${contested.length} get no work, for processes took their ids from each other: ${contested
+        .slice(0, NAMED_MAX)
+        .map(({ agentId }) => agentId)
+        .join(", ")}.`,
+      "Give each process an id of its own, or end all but one; the id gets work again when it was left alone for twelve heartbeats. If there is only one, it is restarted again and again: its log says why.",
+      { agents: contested.map(({ agentId }) => agentId) },
+    );
+  }
+  const unhealthy = agentStatuses.filter((agent) => agent.state === "unhealthy" && !isContested(agent));
   if (unhealthy.length > 0) {
     notes.find(
       "agents/unhealthy",

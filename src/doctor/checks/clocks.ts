@@ -6,6 +6,8 @@ import type { Notes } from "../finding.js";
 const OFFSET_MS_MAX = 1_000;
 /** More than this and time-outs of tasks move by as much when the leader changes; certificates and JWTs follow. */
 const FAR_OFF_MS = 60_000;
+/** A heartbeat says when it left and not how long it was under way: on a busy machine, so long at most. */
+const UNDER_WAY_MS_MAX = 4_000;
 
 interface Reading {
   readonly of: "server" | "orchestrator" | "agent";
@@ -55,19 +57,21 @@ function orchestratorReadings({ orchestrator }: Facts, notes: Notes): readonly R
   ];
 }
 
-/** The last heartbeat of each agent that was heard. */
+/** A heartbeat that was late looks like a clock that is behind; of each agent, the one that was fastest says most. */
 function agentReadings({ observed }: Facts, notes: Notes): readonly Reading[] {
   const heartbeats = notes.need(observed.heartbeats) ?? [];
   const byAgent = new Map<string, number>();
   for (const { agentId, offsetMs } of heartbeats)
-    if (agentId !== null && offsetMs !== null) byAgent.set(agentId, offsetMs);
+    if (agentId !== null && offsetMs !== null)
+      byAgent.set(agentId, Math.max(offsetMs, byAgent.get(agentId) ?? offsetMs));
   if (byAgent.size > 0) notes.see(`${byAgent.size} agents were heard`);
   return [...byAgent].map(([agentId, offsetMs]) => ({ of: "agent", who: `agent ${agentId}`, offsetMs }));
 }
 
 function judge({ of, who, offsetMs }: Reading, notes: Notes): void {
   const size = Math.abs(offsetMs);
-  if (size <= OFFSET_MS_MAX) return;
+  const underWayMsMax = of === "agent" && offsetMs < 0 ? UNDER_WAY_MS_MAX : 0;
+  if (size <= OFFSET_MS_MAX + underWayMsMax) return;
   const summary = `The clock of ${who} is ${behindOrAhead(offsetMs)} this machine's.`;
   const details = { offsetMs: Math.round(offsetMs), of };
   if (size > FAR_OFF_MS && of !== "agent") {

@@ -13,8 +13,8 @@ const STUCK_MS_MIN = 1_000;
 const LEASE_AGE_MS_MAX = 90_000;
 
 export function checkOrchestrator(facts: Facts, notes: Notes): void {
-  const leaders = notes.need(leadersOf(facts));
-  if (leaders === undefined) return;
+  const leaders = notes.need(leadersOf(facts)) ?? [];
+  if (!facts.orchestrator.services.known) return;
   checkVersions(leaders, facts, notes);
   if (leaders.length > 1) {
     notes.find(

@@ -62,10 +62,14 @@ function reportDrift(stream: string, { setting, found, wanted, mended }: Drift, 
     notes.find("streams/drift", summary, advice, details);
     return;
   }
+  const byHand =
+    mended === "byHand"
+      ? `Put it right by hand (\`nats stream edit ${stream}\`) if this is Perdure's stream, whose description begins with its name; nothing in it is lost by that. If it is somebody else's: use`
+      : "This setting cannot be taken back. Use";
   notes.find(
     "streams/drift-for-good",
     summary,
-    `No orchestrator starts on it, and this setting cannot be taken back. Use another namespace; or back the stream up and delete it (\`nats stream rm ${stream}\`) if nobody needs what it holds.`,
+    `No orchestrator starts on it. ${byHand} another namespace; or back the stream up and delete it (\`nats stream rm ${stream}\`) if nobody needs what it holds.`,
     details,
   );
 }

@@ -32,6 +32,7 @@ export function checkTasks(facts: Facts, notes: Notes): void {
   checkAge(tasks, timestamp, notes);
   checkBackoff(tasks, notes);
   checkLimits(facts, notes);
+  checkDeadLetters(status.value.deadLetterCount ?? 0, facts, notes);
 }
 
 function checkCapabilities({ tasks, total }: TaskListReply, agents: readonly AgentView[], notes: Notes): void {
@@ -156,6 +157,16 @@ function checkLimits(facts: Facts, notes: Notes): void {
     `${unassigned} unfinished tasks without an agent, of at most ${maxQueuedTasks}: beyond it submissions are refused with QUEUE_FULL.`,
     "Add agents, submit less, or raise maxQueuedTasks (about 1.5 KB of the orchestrator's memory each).",
     { unassigned, maxQueuedTasks },
+  );
+}
+
+function checkDeadLetters(count: number, { namespace }: Facts, notes: Notes): void {
+  if (count === 0) return;
+  notes.find(
+    "tasks/dead-letters",
+    `${count} foreign ${count === 1 ? "message that a bridge" : "messages that bridges"} in namespace ${namespace} could not handle ${count === 1 ? "lies" : "lie"} among the dead letters.`,
+    "`perdure dead-letters list` says why of each. Mend that and replay them, or drop them; until then they are kept.",
+    { deadLetters: count },
   );
 }
 
