@@ -140,7 +140,7 @@ export class RunAnswers {
         close ??= { event: recorded.event as NewCloseEvent, command };
       } else events.push(recorded.event);
     }
-    const tooMuch = overfullValues(record, answer.commands) ?? (close === null ? pendingTooMuch(record, events) : null);
+    const tooMuch = tooMuchFor(record, answer.commands, close === null ? events : []);
     if (tooMuch !== null) {
       this.fail(run, task, { type: "WORKFLOW_TASK_FAILED", message: tooMuch }, at);
       return;
@@ -310,6 +310,15 @@ export class RunAnswers {
       this.#ledger.broadcast("WORKFLOW_HISTORY_LARGE", { taskId: spec.workflowId, runId, events: lastEventId });
     }
   }
+}
+
+/** What has no room in a run's record; what is under way does not count where the run closes. */
+function tooMuchFor(
+  record: RunRecord,
+  commands: readonly Command[],
+  events: readonly NewHistoryEvent[],
+): string | null {
+  return overfullValues(record, commands) ?? pendingTooMuch(record, events);
 }
 
 /** What the code was told when it worked on this, and may have acted on: a replay has to be told the same. */
