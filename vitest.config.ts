@@ -28,8 +28,8 @@ export default defineConfig({
     ],
     setupFiles: ["test/support/leak-check.ts"],
     pool: "forks",
-    // On two cores: most files wait for processes and clocks about as long as they compute.
-    maxWorkers: 3,
+    // On two cores: most files wait for processes and clocks longer than they compute.
+    maxWorkers: 4,
     // Starting a real nats-server and killing real processes takes seconds on a loaded machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
