@@ -88,7 +88,8 @@ it.each([
   expect(asked).toEqual(since.length > 0 && since.at(-1) !== "signal go" ? ["u-1"] : []);
 });
 
-it("asks a reapplied update of the new run until that has decided, whoever leads by then", () => {
+/** Two that the old run accepted and the new one is asked again. */
+function givenReappliedUpdates(): Scripted {
   const engine = Scripted.withWorker();
   engine.start("o-1");
   engine.update("o-1", "u-1");
@@ -98,6 +99,11 @@ it("asks a reapplied update of the new run until that has decided, whoever leads
     ...["u-1", "u-2"].map((updateId) => ({ type: "AcceptUpdate", updateId }) as const),
   ]);
   engine.reset("o-1");
+  return engine;
+}
+
+it("asks a reapplied update of the new run until that has decided, whoever leads by then", () => {
+  const engine = givenReappliedUpdates();
   expect(engine.outcomes("o-1/u-1")).toEqual([{ state: "accepted" }]);
   const next = afterCrash(engine);
   expect(next.activation("o-1")?.updates.map(({ updateId }) => updateId)).toEqual(["u-1", "u-2"]);
@@ -387,15 +393,7 @@ it("knows each reset again that its history holds no more, also once the workflo
 });
 
 it("keeps for the next run of the chain, whoever leads then, an update that this one has not decided on", () => {
-  const engine = Scripted.withWorker();
-  engine.start("o-1");
-  engine.update("o-1", "u-1");
-  engine.update("o-1", "u-2");
-  engine.answer("o-1", [
-    timer(1, 60_000),
-    ...["u-1", "u-2"].map((updateId) => ({ type: "AcceptUpdate", updateId }) as const),
-  ]);
-  engine.reset("o-1");
+  const engine = givenReappliedUpdates();
   const failure = { type: "No", message: "no" };
   engine.answer("o-1", [{ type: "RejectUpdate", updateId: "u-2", failure }, { type: "ContinueAsNew" }]);
   expect(engine.activation("o-1")?.updates.map(({ updateId }) => updateId)).toEqual(["u-1"]);
