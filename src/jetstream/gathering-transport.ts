@@ -30,7 +30,7 @@ class GatheringTransport extends NodeTransport {
   }
 }
 
-/** As the library's own `connect`, which does the same three things with its own transport. */
+/** As the library's own `connect` with another transport; addresses of WebSockets were refused before (server-url.ts). */
 export function connectNats(options: NodeConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new GatheringTransport(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);

@@ -22,7 +22,7 @@ export function searchTermsOf(terms: readonly string[]): SearchTerms {
     wanted.set(name, value);
   }
   if (wanted.size > SEARCH_NAMES_MAX)
-    return { ok: false, message: `has ${wanted.size} names, of which ${SEARCH_NAMES_MAX} can be looked for` };
+    return { ok: false, message: `${wanted.size} names are given, and ${SEARCH_NAMES_MAX} can be looked for at once` };
   return { ok: true, wanted: Object.fromEntries(wanted) };
 }
 
